@@ -1,0 +1,96 @@
+"""What the rest of the code knows about an engine: this interface and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from sandbox.progress import Progress
+
+__all__ = ["Engine", "EngineState", "Recipe", "Site"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where on an outer Engine a sandbox is made.
+
+    scope: goes before the name of everything made there, such as ``wbw-default-``;
+        "" where the Engine is the sandbox's own.
+    labels: go on everything made there.
+    image: the image that hosts run.
+    """
+
+    scope: str
+    labels: Mapping[str, str]
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to bring an empty Engine to the state that a sandbox starts from.
+
+    key: names that state; two recipes with one key lead to the same state.
+    hosts: names of the Docker-in-Docker hosts that it makes, such as ``("host-a", "host-b")``.
+    prepare: makes them on the outer Engine and returns when they answer.
+    """
+
+    key: str
+    hosts: tuple[str, ...]
+    prepare: Callable[[DockerClient, Site, Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """A sandbox's outer Engine, running.
+
+    base_url: where its API answers, as docker.DockerClient takes it.
+    site: where on that Engine the sandbox is.
+    detail: one line for people, such as ``QEMU 7.2, TCG, 1024 MB``.
+    pid: the process to blame, or 0.
+    """
+
+    base_url: str
+    site: Site
+    detail: str
+    pid: int
+
+
+class Engine(Protocol):
+    """Where an outer Docker Engine comes from. A new engine is one module with this shape."""
+
+    name: str
+
+    def start(
+        self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
+    ) -> EngineState:
+        """Bring the sandbox up, or attach to it if it runs; return when the API answers.
+
+        Raises SandboxError if it cannot.
+        """
+        ...
+
+    def reset(
+        self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
+    ) -> EngineState:
+        """Take the sandbox back to the state its recipe leads to; start it if it is down."""
+        ...
+
+    def stop(self, sandbox_id: str) -> None:
+        """Remove everything of the sandbox. Nothing to remove is no error."""
+        ...
+
+    def state(self, sandbox_id: str) -> EngineState | None:
+        """The running sandbox, or None. Never starts or waits for one."""
+        ...
+
+    def host_url(self, sandbox_id: str, host: str) -> str:
+        """Where the Engine API of that host answers, as docker.DockerClient takes it."""
+        ...
+
+    def agent_path(self, sandbox_id: str, host: str) -> str:
+        """Path of the unix socket on which that host's agent answers (``guest/agent.py``)."""
+        ...

@@ -1,0 +1,330 @@
+"""The one small program inside the VM and inside every host.
+
+    agent.py host            serve commands on /run/wire-by-wire/agent.sock
+    agent.py vm              the same, and carry streams over the virtio-serial port
+    agent.py dial PATH       join standard input and output to the unix socket PATH
+
+A connection to agent.sock carries one request. Frames go both ways: one byte of kind,
+four bytes of length (network byte order), payload. The first frame is the request, JSON:
+
+    {"op": "exec", "argv": [...], "env": {...}, "cwd": "/root", "tty": [rows, columns] | null}
+        to the agent: STDIN, STDIN_END, SIGNAL (decimal number), RESIZE ("rows columns")
+        from the agent: STDOUT, STDERR, then EXIT (decimal status, 128 + n after signal n)
+        If the connection breaks before EXIT, the command's process group is killed.
+    {"op": "resume", "time": seconds, "seed": hex, "internet": bool}     answered by EXIT 0
+        sets the clock, feeds the random pool, opens or closes the way out
+    {"op": "settle"}                                                     answered by EXIT 0
+        writes back files and leaves free memory zeroed, before a snapshot
+
+Standard library only, and no asyncio: Debian's python3-minimal has none.
+"""
+
+import contextlib
+import fcntl
+import json
+import mmap
+import os
+import pty
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+import urllib.parse
+
+RUN = "/run/wire-by-wire"
+PORT = "/dev/virtio-ports/wire-by-wire"
+FRAME = struct.Struct("!BI")
+REQUEST, STDIN, STDIN_END, SIGNAL, RESIZE, STDOUT, STDERR, EXIT = range(8)
+# Output that a command leaves in its pipes when it ends is worth this many seconds' wait;
+# a background child may hold the pipe open for as long as it likes.
+DRAIN_SECONDS = 0.3
+
+
+def send(conn, kind, payload=b""):
+    conn.sendall(FRAME.pack(kind, len(payload)) + payload)
+
+
+def receive(conn):
+    """The next frame as (kind, payload), or None at the end."""
+    header = read_exactly(conn, FRAME.size)
+    if header is None:
+        return None
+    kind, length = FRAME.unpack(header)
+    payload = read_exactly(conn, length)
+    return None if payload is None else (kind, payload)
+
+
+def read_exactly(conn, count):
+    data = b""
+    while len(data) < count:
+        more = conn.recv(count - len(data))
+        if not more:
+            return None
+        data += more
+    return data
+
+
+def serve_connection(conn):
+    with conn, contextlib.suppress(OSError):
+        first = receive(conn)
+        if first is None:
+            return
+        request = json.loads(first[1])
+        try:
+            if request["op"] == "exec":
+                execute(conn, request)
+                return
+            {"resume": resume, "settle": settle}[request["op"]](request)
+        except (OSError, subprocess.SubprocessError) as error:
+            send(conn, STDERR, f"{error}\n".encode())
+            send(conn, EXIT, b"127")
+        else:
+            send(conn, EXIT, b"0")
+
+
+def execute(conn, request):
+    env = {**os.environ, **request.get("env", {})}
+    size = request.get("tty")
+    if size:
+        master, slave = pty.openpty()
+        resize(master, *size)
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), slave)
+    else:
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+
+    def own_terminal():
+        if size:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        request["argv"],
+        env=env,
+        cwd=request.get("cwd") or "/root",
+        start_new_session=True,
+        preexec_fn=own_terminal,
+        **streams,
+    )
+    if size:
+        os.close(slave)
+        outputs, stdin = {master: STDOUT}, master
+    else:
+        outputs = {process.stdout.fileno(): STDOUT, process.stderr.fileno(): STDERR}
+        stdin = process.stdin.fileno()
+    try:
+        relay(conn, process, outputs, stdin)
+    except OSError:
+        end_group(process)
+    finally:
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        if size:
+            os.close(master)
+
+
+def relay(conn, process, outputs, stdin):
+    """Carry output to conn and input from it until the process has ended."""
+    ended = os.pidfd_open(process.pid)
+    selector = selectors.DefaultSelector()
+    for fd in (*outputs, conn, ended):
+        selector.register(fd, selectors.EVENT_READ)
+    deadline = None
+    open_outputs = set(outputs)
+    try:
+        while deadline is None or (open_outputs and time.monotonic() < deadline):
+            wait = None if deadline is None else max(0, deadline - time.monotonic())
+            for key, _ in selector.select(wait):
+                if key.fd in outputs:
+                    if not forward(conn, key.fd, outputs[key.fd]):
+                        selector.unregister(key.fd)
+                        open_outputs.discard(key.fd)
+                elif key.fd == ended:
+                    selector.unregister(ended)
+                    deadline = time.monotonic() + DRAIN_SECONDS
+                elif not take_input(conn, process, stdin):
+                    raise ConnectionError("the caller went away")
+        status = process.wait()
+        send(conn, EXIT, str(status if status >= 0 else 128 - status).encode())
+    finally:
+        selector.close()
+        os.close(ended)
+
+
+def forward(conn, fd, kind):
+    try:
+        data = os.read(fd, 65536)
+    except OSError:  # a terminal's master gives EIO when its last process has gone
+        data = b""
+    if data:
+        send(conn, kind, data)
+    return bool(data)
+
+
+def take_input(conn, process, stdin):
+    frame = receive(conn)
+    if frame is None:
+        return False
+    kind, payload = frame
+    with contextlib.suppress(OSError, ValueError):
+        if kind == STDIN:
+            os.write(stdin, payload)
+        elif kind == STDIN_END and process.stdin:
+            process.stdin.close()
+        elif kind == SIGNAL:
+            os.killpg(process.pid, int(payload))
+        elif kind == RESIZE:
+            resize(stdin, *map(int, payload.split()))
+    return True
+
+
+def end_group(process):
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+            return
+
+
+def resize(fd, rows, columns):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207  # linux/random.h
+GATEWAY = "198.19.255.2"
+NAME_SERVER = "198.19.255.3"
+
+
+def resume(request):
+    time.clock_settime(time.CLOCK_REALTIME, request["time"])
+    seed = bytes.fromhex(request["seed"])
+    with open("/dev/random", "wb", buffering=0) as pool:
+        fcntl.ioctl(pool, RNDADDENTROPY, struct.pack("ii", 8 * len(seed), len(seed)) + seed)
+        fcntl.ioctl(pool, RNDRESEEDCRNG)
+    if request.get("internet"):
+        subprocess.run(["ip", "route", "replace", "default", "via", GATEWAY], check=True)
+        with open("/etc/resolv.conf", "w") as file:
+            file.write(f"nameserver {NAME_SERVER}\n")
+
+
+def settle(_request):
+    os.sync()
+    with open("/proc/meminfo") as file:
+        fields = dict(line.split(":") for line in file)
+    spare = int(fields["MemFree"].split()[0]) * 1024 - 48 * 1024 * 1024
+    if spare > 0:
+        # The kernel hands out zeroed pages, and leaves them so when they come back.
+        with mmap.mmap(-1, spare) as pages:
+            for offset in range(0, spare, mmap.PAGESIZE):
+                pages[offset] = 0
+
+
+def dial(target):
+    """A socket connected to ``unix:PATH`` here, or to ``host:CONTAINER:PATH`` in a container."""
+    kind, _, rest = target.partition(":")
+    path = rest
+    if kind == "host":
+        name, _, inner = rest.partition(":")
+        path = f"/proc/{container_pid(name)}/root{inner}"
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.settimeout(5)
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+PIDS = {}
+
+
+def container_pid(name):
+    """The process id of the container's first process, asked of the Engine."""
+    pid = PIDS.get(name)
+    if pid and os.path.exists(f"/proc/{pid}/root/run/wire-by-wire"):
+        return pid
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.settimeout(5)
+        engine.connect("/run/docker.sock")
+        path = f"/containers/{urllib.parse.quote(name)}/json"
+        engine.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+        reply = b""
+        while more := engine.recv(65536):
+            reply += more
+    body = json.loads(reply.partition(b"\r\n\r\n")[2])
+    pid = body.get("State", {}).get("Pid")
+    if not pid:
+        raise OSError(f"{name} is not running")
+    PIDS[name] = pid
+    return pid
+
+
+def serve_commands(path):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    os.chmod(path, 0o600)
+    listener.listen(64)
+    while True:
+        conn, _ = listener.accept()
+        threading.Thread(target=serve_connection, args=(conn,), daemon=True).start()
+
+
+def serve_port():
+    from mux import Loop, Mux
+
+    loop = Loop()
+    link = os.open(PORT, os.O_RDWR)
+    running = True
+
+    def ended():
+        nonlocal running
+        running = False
+
+    Mux(loop, link, dial=dial, ended=ended)
+    while running:
+        loop.step()
+
+
+def relay_stdio(path):
+    with dial(f"unix:{path}") as sock:
+        sock.settimeout(None)
+
+        def upward():
+            with contextlib.suppress(OSError):
+                while data := os.read(0, 65536):
+                    sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
+
+        threading.Thread(target=upward, daemon=True).start()
+        with contextlib.suppress(OSError):
+            while data := sock.recv(65536):
+                while data:
+                    data = data[os.write(1, data) :]
+
+
+def main(arguments):
+    if arguments[:1] == ["dial"] and len(arguments) == 2:
+        relay_stdio(arguments[1])
+    elif arguments == ["host"]:
+        serve_commands(f"{RUN}/agent.sock")
+    elif arguments == ["vm"]:
+        threading.Thread(target=serve_commands, args=(f"{RUN}/agent.sock",), daemon=True).start()
+        while True:
+            serve_port()
+            time.sleep(0.1)
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

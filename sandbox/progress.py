@@ -1,0 +1,78 @@
+"""What a long step is doing and how long is left: one interface, for people and for logs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Protocol, TextIO
+
+__all__ = ["Progress", "Quiet", "TextProgress", "best"]
+
+
+class Progress(Protocol):
+    """Told of steps as they begin; shows them somewhere."""
+
+    def step(self, text: str, *, left: float | None = None) -> None:
+        """A step begins. text: "-ing" form, no full stop. left: seconds until all is done."""
+        ...
+
+    def done(self, text: str) -> None:
+        """All is done; text replaces the steps."""
+        ...
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def step(self, text: str, *, left: float | None = None) -> None:
+        pass
+
+    def done(self, text: str) -> None:
+        pass
+
+
+class TextProgress:
+    """One line a step, with the seconds since the start: for terminals and logs."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._began = time.monotonic()
+
+    def step(self, text: str, *, left: float | None = None) -> None:
+        rest = f", about {left:.0f} s left" if left else ""
+        print(f"[{self._elapsed():5.1f} s] {text}{rest}", file=self._stream, flush=True)
+
+    def done(self, text: str) -> None:
+        print(f"[{self._elapsed():5.1f} s] {text}", file=self._stream, flush=True)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+
+class NotebookProgress:
+    """One line of output that is rewritten while steps run, and names the result at the end."""
+
+    def __init__(self) -> None:
+        from IPython.display import display
+
+        self._began = time.monotonic()
+        self._handle = display({"text/plain": "Starting"}, raw=True, display_id=True)
+
+    def step(self, text: str, *, left: float | None = None) -> None:
+        rest = f" (about {left:.0f} s left)" if left else ""
+        self._show(f"{text}{rest} …")
+
+    def done(self, text: str) -> None:
+        self._show(text)
+
+    def _show(self, text: str) -> None:
+        self._handle.update({"text/plain": text}, raw=True)
+
+
+def best() -> Progress:
+    """The display that fits where this runs."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return NotebookProgress() if shell is not None and hasattr(shell, "kernel") else TextProgress()
+
+
