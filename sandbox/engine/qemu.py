@@ -1,0 +1,250 @@
+"""QEMU: its command line, its monitor, and which accelerator works on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.errors import SandboxError
+from sandbox.paths import cache_dir
+
+__all__ = ["QEMU", "Monitor", "VMSpec", "accelerator", "command", "spawn", "version"]
+
+QEMU = "qemu-system-x86_64"
+PROBE_SECONDS = 8.0
+_CMDLINE = (
+    "console=ttyS0 quiet panic=-1 init_on_alloc=0 mitigations=off nowatchdog "
+    "cgroup_no_v1=all random.trust_cpu=1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VMSpec:
+    """What one QEMU process is made of.
+
+    kernel, initrd, root: the base assets.  data: the disk of /var/lib/docker.
+    data_format: ``raw`` or ``qcow2``.  ram: the file behind the guest's memory.
+    ram_shared: True while a snapshot is made, else writes to memory stay private.
+    memory: MiB.  incoming: wait for a snapshot's device state instead of booting.
+    console: where the serial console is logged.  internet: let the guest out.
+    """
+
+    kernel: Path
+    initrd: Path
+    root: Path
+    data: Path
+    data_format: str
+    ram: Path
+    ram_shared: bool
+    memory: int
+    incoming: bool
+    console: Path
+    internet: bool
+
+
+def version() -> str:
+    """QEMU's version, such as ``7.2.22``.
+
+    Raises SandboxError if QEMU is not installed.
+    """
+    if not shutil.which(QEMU):
+        raise SandboxError(
+            f"{QEMU} is not installed.",
+            fix="on Debian or Ubuntu: sudo apt install qemu-system-x86 qemu-utils",
+        )
+    text = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
+    return text.split("version ", 1)[1].split()[0]
+
+
+def accelerator(base: Path | None = None) -> tuple[str, str]:
+    """The accelerator to use and the reason: ``("tcg", "/dev/kvm is missing")``.
+
+    base: folder of the base assets. With them, KVM counts only once it has run the VM's own
+    kernel to its first process: a device node that opens says little inside clouds'
+    containers. The outcome is kept until QEMU, the kernel here or the assets change.
+    """
+    chosen = os.environ.get("SANDBOX_ACCELERATOR")
+    if chosen in ("kvm", "tcg"):
+        return chosen, "SANDBOX_ACCELERATOR says so"
+    if not os.path.exists("/dev/kvm"):
+        return "tcg", "there is no /dev/kvm"
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg", "this account may not open /dev/kvm"
+    if base is None:
+        return "tcg", "/dev/kvm opens, and is tried when the assets are built"
+    key = [version(), platform.release(), platform.version(), _cpu(), base.name]
+    record = cache_dir() / "accelerator.json"
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(record.read_text())
+        if known["key"] == key:
+            return known["name"], known["reason"]
+    if _kvm_boots(base):
+        name, reason = "kvm", "/dev/kvm ran the kernel"
+    else:
+        name, reason = "tcg", f"/dev/kvm opens, but ran no kernel within {PROBE_SECONDS:.0f} s"
+    record.write_text(json.dumps({"key": key, "name": name, "reason": reason}))
+    return name, reason
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def _kvm_boots(base: Path) -> bool:
+    process = subprocess.Popen(
+        [QEMU, *_machine("kvm"), "-m", "256", "-kernel", str(base / "vmlinuz"),
+         "-initrd", str(base / "initrd"), "-append", f"{_CMDLINE} wire-by-wire.probe"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_die_with_parent,
+    )  # fmt: skip
+    try:
+        return process.wait(PROBE_SECONDS) == 0
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _machine(accel: str) -> list[str]:
+    options = "tcg,thread=multi,tb-size=160" if accel == "tcg" else accel
+    # The kernel's clock needs no hardware timer that QEMU would have to emulate.
+    return ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-machine", "pc,usb=off,vmport=off,dump-guest-core=off", "-accel", options,
+            "-cpu", "host" if accel == "kvm" else "max", "-smp", "2"]  # fmt: skip
+
+
+def command(spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int) -> list[str]:
+    """QEMU's argument list. The monitor and the agent's port are sockets that it inherits."""
+    share = "on" if spec.ram_shared else "off"
+    restrict = "off" if spec.internet else "on"
+    arguments = [
+        QEMU, *_machine(accel), "-m", str(spec.memory),
+        "-object", f"memory-backend-file,id=ram,size={spec.memory}M,mem-path={spec.ram},"
+        f"share={share}",
+        "-machine", "memory-backend=ram",
+        "-kernel", str(spec.kernel), "-initrd", str(spec.initrd), "-append", _CMDLINE,
+        "-drive", f"if=none,id=root,file={spec.root},format=raw,readonly=on",
+        "-device", "virtio-blk-pci,drive=root",
+        "-drive", f"if=none,id=data,file={spec.data},format={spec.data_format},"
+        "cache=unsafe,discard=unmap",
+        "-device", "virtio-blk-pci,drive=data",
+        "-netdev", f"user,id=net,net=198.19.255.0/24,host=198.19.255.2,dns=198.19.255.3,"
+        f"ipv6=off,restrict={restrict}",
+        "-device", "virtio-net-pci,netdev=net,romfile=",
+        "-device", "virtio-serial-pci",
+        "-chardev", f"socket,id=port,fd={port_fd}",
+        "-device", "virtserialport,chardev=port,name=wire-by-wire",
+        "-chardev", f"socket,id=monitor,fd={monitor_fd}",
+        "-mon", "chardev=monitor,mode=control",
+        "-chardev", f"file,id=console,path={spec.console}",
+        "-device", "isa-serial,chardev=console",
+    ]  # fmt: skip
+    return [*arguments, "-incoming", "defer"] if spec.incoming else arguments
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1  # linux/prctl.h
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def spawn(spec: VMSpec, accel: str, log: Path) -> tuple[subprocess.Popen[bytes], Monitor, int]:
+    """Start QEMU: the process, its monitor, and our end of the agent's port.
+
+    QEMU ends when the calling thread does (PR_SET_PDEATHSIG, prctl(2)), however that ends.
+    """
+    monitor, monitor_theirs = socket.socketpair()
+    port, port_theirs = socket.socketpair()
+    with monitor_theirs, port_theirs, log.open("wb") as output:
+        fds = monitor_theirs.fileno(), port_theirs.fileno()
+        process = subprocess.Popen(
+            command(spec, accel, monitor_fd=fds[0], port_fd=fds[1]),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=fds,
+            preexec_fn=_die_with_parent,
+        )
+    return process, Monitor(monitor), port.detach()
+
+
+class Monitor:
+    """QEMU's machine protocol (QMP) on a connected socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        sock.settimeout(30)
+        self._lines = sock.makefile("rb")
+        self._lines.readline()
+        self.execute("qmp_capabilities")
+
+    def execute(self, name: str, **arguments: object) -> Any:
+        """Run one command and return its result. Raises SandboxError on QEMU's refusal."""
+        request = {"execute": name, "arguments": arguments}
+        try:
+            self._sock.sendall(json.dumps(request).encode() + b"\n")
+            while line := self._lines.readline():
+                reply = json.loads(line)
+                if "return" in reply:
+                    return reply["return"]
+                if "error" in reply:
+                    raise SandboxError(f"QEMU refused {name}.", why=reply["error"]["desc"])
+        except OSError as error:
+            raise SandboxError("QEMU does not answer.", why=str(error)) from error
+        raise SandboxError("QEMU ended while it started.")
+
+    def _ignore_shared(self) -> None:
+        # Memory stays in its file, so only the devices' state is written or read.
+        self.execute(
+            "migrate-set-capabilities",
+            capabilities=[{"capability": "x-ignore-shared", "state": True}],
+        )
+
+    def save(self, state: Path, deadline: float = 60.0) -> None:
+        """Stop the guest and write its devices' state. Its memory is in the RAM file."""
+        self._ignore_shared()
+        self.execute("stop")
+        self.execute("migrate", uri=f"exec:cat > '{state}'")
+        self._migrated(deadline)
+
+    def load(self, state: Path, deadline: float = 20.0) -> None:
+        """Take up a saved state in a QEMU started with ``incoming``; the guest then runs."""
+        self._ignore_shared()
+        self.execute("migrate-incoming", uri=f"exec:cat '{state}'")
+        self._migrated(deadline)
+
+    def _migrated(self, deadline: float) -> None:
+        end = time.monotonic() + deadline
+        while time.monotonic() < end:
+            info = self.execute("query-migrate")
+            if info.get("status") == "completed":
+                return
+            if info.get("status") == "failed":
+                raise SandboxError("QEMU could not carry over the VM's state.",
+                                   why=info.get("error-desc", ""))  # fmt: skip
+            time.sleep(0.01)
+        raise SandboxError(f"QEMU's state did not move within {deadline:.0f} s.")
+
+    def close(self) -> None:
+        """Close the connection; QEMU keeps running."""
+        self._lines.close()
+        self._sock.close()
