@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import platform
+import shlex
 import shutil
 import signal
 import socket
@@ -138,13 +139,13 @@ def command(spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int) -> list[
     restrict = "off" if spec.internet else "on"
     arguments = [
         QEMU, *_machine(accel), "-m", str(spec.memory),
-        "-object", f"memory-backend-file,id=ram,size={spec.memory}M,mem-path={spec.ram},"
+        "-object", f"memory-backend-file,id=ram,size={spec.memory}M,mem-path={_option(spec.ram)},"
         f"share={share}",
         "-machine", "memory-backend=ram",
         "-kernel", str(spec.kernel), "-initrd", str(spec.initrd), "-append", _CMDLINE,
-        "-drive", f"if=none,id=root,file={spec.root},format=raw,readonly=on",
+        "-drive", f"if=none,id=root,file={_option(spec.root)},format=raw,readonly=on",
         "-device", "virtio-blk-pci,drive=root",
-        "-drive", f"if=none,id=data,file={spec.data},format={spec.data_format},"
+        "-drive", f"if=none,id=data,file={_option(spec.data)},format={spec.data_format},"
         "cache=unsafe,discard=unmap",
         "-device", "virtio-blk-pci,drive=data",
         "-netdev", f"user,id=net,net=198.19.255.0/24,host=198.19.255.2,dns=198.19.255.3,"
@@ -155,10 +156,15 @@ def command(spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int) -> list[
         "-device", "virtserialport,chardev=port,name=wire-by-wire",
         "-chardev", f"socket,id=monitor,fd={monitor_fd}",
         "-mon", "chardev=monitor,mode=control",
-        "-chardev", f"file,id=console,path={spec.console}",
+        "-chardev", f"file,id=console,path={_option(spec.console)}",
         "-device", "isa-serial,chardev=console",
     ]  # fmt: skip
     return [*arguments, "-incoming", "defer"] if spec.incoming else arguments
+
+
+def _option(path: Path) -> str:
+    # In QEMU's options a comma inside a value is written twice.
+    return str(path).replace(",", ",,")
 
 
 def _die_with_parent() -> None:
@@ -223,13 +229,13 @@ class Monitor:
         """Stop the guest and write its devices' state. Its memory is in the RAM file."""
         self._ignore_shared()
         self.execute("stop")
-        self.execute("migrate", uri=f"exec:cat > '{state}'")
+        self.execute("migrate", uri=f"exec:cat > {shlex.quote(str(state))}")
         self._migrated(deadline)
 
     def load(self, state: Path, deadline: float = 20.0) -> None:
         """Take up a saved state in a QEMU started with ``incoming``; the guest then runs."""
         self._ignore_shared()
-        self.execute("migrate-incoming", uri=f"exec:cat '{state}'")
+        self.execute("migrate-incoming", uri=f"exec:cat {shlex.quote(str(state))}")
         self._migrated(deadline)
 
     def _migrated(self, deadline: float) -> None:

@@ -1,0 +1,307 @@
+"""What the VM runs on, built once and cached: kernel, initramfs, root disk, snapshots.
+
+cache/
+    base-HASH/          vmlinuz, initrd, root (ext4)
+    snapshot-HASH/      ram, state, data (ext4): a VM whose hosts are up
+
+A folder appears by a rename when all in it is there, so a build that is interrupted leaves
+only a ``.new`` folder that the next one removes. HASH covers the folder's inputs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import lzma
+import os
+import shlex
+import shutil
+import subprocess
+import threading
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.engine import qemu
+from sandbox.errors import SandboxError
+from sandbox.paths import cache_dir
+from sandbox.progress import Progress
+
+__all__ = ["AssetStatus", "base", "hold", "lacks", "snapshot", "status"]
+
+GUEST = Path(__file__).parent.parent / "guest"
+LIB = "/usr/lib/wire-by-wire"
+TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
+ROOT_FILES = ("agent.py", "mux.py", "vm-init", "host-entrypoint")
+MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
+DATA_SIZE = "6G"
+# Seconds that each step took on a 2-core machine without KVM (tests/benchmarks); only the
+# display of the time left uses them.
+SECONDS = {"toolbox": 14, "root": 50, "accelerator": 8, "snapshot": 80}
+NEEDED_BYTES = 4 * 1024**3
+
+_PROGRAMS = {
+    qemu.QEMU: "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+}
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+@dataclass(frozen=True, slots=True)
+class AssetStatus:
+    """Whether a sandbox can start without building. path: the base assets. size: bytes."""
+
+    ready: bool
+    why: str
+    path: Path
+    size: int
+
+
+def lacks() -> list[str]:
+    """Names of the Debian packages that the VM engine misses here; [] when it can run."""
+    missing = [package for program, package in _PROGRAMS.items() if not _which(program)]
+    if not _KEYRING.exists():
+        missing.append("debian-archive-keyring")
+    return missing
+
+
+def _which(program: str) -> str | None:
+    # A plain user's PATH on Debian has no /usr/sbin, where mke2fs lives.
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+
+
+def _require_programs() -> None:
+    if missing := lacks():
+        raise SandboxError(
+            "The embedded VM needs programs that are not installed.",
+            fix=f"sudo apt install --no-install-recommends {' '.join(missing)}",
+        )
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def _guest_files() -> list[tuple[str, bytes, int]]:
+    files = sorted(p for p in GUEST.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    return [(str(p.relative_to(GUEST)), p.read_bytes(), p.stat().st_mode & 0o111) for p in files]
+
+
+def _base_path() -> Path:
+    return cache_dir() / f"base-{_digest(_guest_files(), Path(__file__).read_bytes())}"
+
+
+def status() -> AssetStatus:
+    """What is built for this version of the course. Builds nothing."""
+    path = _base_path()
+    ready = _complete(path)
+    why = "built" if ready else "not built yet: python -m sandbox build"
+    return AssetStatus(ready, why, path, _size(cache_dir()))
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_blocks * 512
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def _complete(folder: Path) -> bool:
+    """Whether every file that the build left there has the length that it had then."""
+    try:
+        sizes = json.loads((folder / "sizes.json").read_text())
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep folder from being pruned while the block runs, or while this process lives."""
+    with (folder / "in-use").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def _building(folder: Path, progress: Progress) -> Iterator[Path | None]:
+    """One builder at a time: gives a new folder to fill, or None when folder is complete."""
+    lock_path = cache_dir() / "build.lock"
+    with lock_path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.step("Waiting for another build")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if _complete(folder):
+            yield None
+            return
+        for left in cache_dir().glob("*.new"):
+            shutil.rmtree(left, ignore_errors=True)
+        fresh = folder.with_name(folder.name + ".new")
+        try:
+            _require_space()
+            fresh.mkdir()
+            yield fresh
+            sizes = {p.name: p.stat().st_size for p in fresh.iterdir() if p.is_file()}
+            (fresh / "sizes.json").write_text(json.dumps(sizes))
+            shutil.rmtree(folder, ignore_errors=True)
+            fresh.rename(folder)
+            _prune(folder)
+        except OSError as error:
+            raise SandboxError(
+                f"The sandbox's files could not be written to {cache_dir()}.",
+                why=str(error),
+                fix="make room there, or set WIRE_BY_WIRE_CACHE to a folder on another disk",
+            ) from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _require_space() -> None:
+    free = shutil.disk_usage(cache_dir()).free
+    if free < NEEDED_BYTES:
+        raise OSError(f"{free / 1e9:.1f} GB free, building takes {NEEDED_BYTES / 1e9:.1f} GB")
+
+
+def _prune(current: Path) -> None:
+    """Remove older builds of the same kind that no sandbox uses."""
+    kind = current.name.split("-")[0]
+    for folder in cache_dir().glob(f"{kind}-*"):
+        if folder == current or (kind == "snapshot" and _recipe(folder) != _recipe(current)):
+            continue
+        try:
+            with (folder / "in-use").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+
+
+def _recipe(folder: Path) -> str:
+    try:
+        return (folder / "recipe").read_text()
+    except OSError:
+        return ""
+
+
+def base(progress: Progress) -> Path:
+    """The folder with vmlinuz, initrd and root, built if need be.
+
+    Raises SandboxError if programs are missing, the packages cannot be had or the disk is full.
+    """
+    folder = _base_path()
+    if _complete(folder):
+        return folder
+    _require_programs()
+    with _building(folder, progress) as fresh:
+        if fresh is not None:
+            _build_base(fresh, progress)
+    return folder
+
+
+def _build_base(folder: Path, progress: Progress) -> None:
+    packages = tomllib.loads((GUEST / "packages.toml").read_text())
+    toolbox = packages["toolbox"]
+    work = folder / "work"
+    work.mkdir()
+    left = sum(SECONDS.values())
+    progress.step("Installing the toolbox image's Debian packages", left=left)
+    _mmdebstrap(
+        packages["suite"],
+        "extract",
+        toolbox["packages"],
+        work / "toolbox.tar",
+        'cat "$1"/usr/share/ca-certificates/mozilla/*.crt > "$1/etc/ssl/certs/ca-certificates.crt"',
+        "cd \"$1\" && rm -rf " + shlex.join(toolbox["drop"]),
+        'ln -sf nc.openbsd "$1/usr/bin/nc"',
+        # Whatever has no program of its own is busybox.
+        'for name in $("$1/usr/bin/busybox" --list); do [ -e "$1/usr/bin/$name" ] ||'
+        ' [ -e "$1/usr/sbin/$name" ] || ln -s busybox "$1/usr/bin/$name"; done',
+        f"cp -r --no-preserve=ownership {shlex.quote(str(GUEST / 'toolbox'))}/. \"$1\"",
+    )
+    left -= SECONDS["toolbox"]
+    progress.step("Installing the hosts' Debian packages", left=left)
+    files = shlex.join(str(GUEST / name) for name in ROOT_FILES)
+    _mmdebstrap(
+        packages["suite"],
+        "minbase",
+        [*packages["packages"], *packages["kernel"]],
+        None,
+        f'mkdir -p "$1{LIB}" "$1/usr/share/wire-by-wire" "$1/var/lib/docker"',
+        f"copy-in {files} {LIB}",
+        f"upload {shlex.quote(str(work / 'toolbox.tar'))} {TOOLBOX}",
+        'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin',
+        'mkdir "$1/out" && mv "$1"/usr/lib/modules/*/vmlinuz "$1/out/vmlinuz"',
+        'cp "$1/usr/bin/busybox" "$1/out"',
+        *(f'cp "$1"/usr/lib/modules/*/kernel/{name}.ko.xz "$1/out"' for name in MODULES),
+        f"sync-out /out {shlex.quote(str(work))}",
+        'rm -r "$1/out"',
+        # The disk is made in here, where its files belong to root whatever account runs this,
+        # and leaves as a download, which needs no folder that both may write to.
+        'disk=$(mktemp); size=$(du -sm "$1" | cut -f1);'
+        ' PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$1" "$disk"'
+        ' $((size + size / 8 + 32))M && mv "$disk" "$1/root.ext4"',
+        f"download /root.ext4 {shlex.quote(str(folder / 'root'))}",
+    )
+    (work / "vmlinuz").rename(folder / "vmlinuz")
+    (folder / "initrd").write_bytes(_initramfs(work))
+    shutil.rmtree(work)
+
+
+def _mmdebstrap(
+    suite: str, variant: str, packages: list[str], output: Path | None, *hooks: str
+) -> None:
+    arguments = [
+        "mmdebstrap", "--quiet", f"--variant={variant}", f"--include={','.join(packages)}",
+        '--aptopt=Acquire::Check-Valid-Until "false"',
+        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "locale", "man")),
+        *(f"--customize-hook={hook}" for hook in hooks),
+        f"--format={'tar' if output else 'null'}",
+        suite, str(output or "-"),
+    ]  # fmt: skip
+    result = subprocess.run(arguments, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if result.returncode:
+        if "No space left" in result.stderr:
+            raise OSError("the disk filled up")
+        tail = "\n".join(result.stderr.strip().splitlines()[-8:])
+        raise SandboxError(
+            "The Debian packages of the sandbox could not be installed.",
+            why=tail or f"mmdebstrap ended with status {result.returncode}",
+            fix="check that this machine reaches its Debian mirror, then run: "
+            "python -m sandbox build",
+        )
+
+
+def _initramfs(work: Path) -> bytes:
+    busybox = (work / "busybox").read_bytes()
+    files = {"init": (GUEST / "initramfs-init").read_bytes(), "bin/busybox": busybox}
+    for number, name in enumerate(Path(module).name for module in MODULES):
+        files[f"modules/{number}-{name}.ko"] = lzma.decompress(
+            (work / f"{name}.ko.xz").read_bytes()
+        )
+    return _cpio(files)
+
+
+def _cpio(files: dict[str, bytes]) -> bytes:
+    """An initramfs archive of executables (kernel's Documentation/driver-api/early-userspace)."""
+    folders = sorted({str(Path(name).parent) for name in files} - {"."})
+    entries = [(name, 0o040755, b"") for name in folders]
+    entries += [(name, 0o100755, content) for name, content in files.items()]
+    archive = b""
+    for number, (name, mode, content) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
+        encoded = name.encode() + b"\0"
+        numbers = (number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(encoded), 0)
+        archive += b"070701" + b"".join(b"%08X" % n for n in numbers) + encoded
+        archive += b"\0" * (-len(archive) % 4) + content
+        archive += b"\0" * (-len(archive) % 4)
+    return archive
