@@ -18,27 +18,34 @@ import os
 import shlex
 import shutil
 import subprocess
-import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sandbox.engine import qemu
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 from sandbox.progress import Progress
 
-__all__ = ["AssetStatus", "base", "hold", "lacks", "snapshot", "status"]
+__all__ = [
+    "AssetStatus",
+    "base",
+    "building",
+    "complete",
+    "digest",
+    "hold",
+    "lacks",
+    "status",
+    "which",
+]
 
 GUEST = Path(__file__).parent.parent / "guest"
 LIB = "/usr/lib/wire-by-wire"
 TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
 ROOT_FILES = ("agent.py", "mux.py", "vm-init", "host-entrypoint")
 MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
-DATA_SIZE = "6G"
 # Seconds that each step took on a 2-core machine without KVM (tests/benchmarks); only the
 # display of the time left uses them.
 SECONDS = {"toolbox": 14, "root": 50, "accelerator": 8, "snapshot": 80}
@@ -65,13 +72,14 @@ class AssetStatus:
 
 def lacks() -> list[str]:
     """Names of the Debian packages that the VM engine misses here; [] when it can run."""
-    missing = [package for program, package in _PROGRAMS.items() if not _which(program)]
+    missing = [package for program, package in _PROGRAMS.items() if not which(program)]
     if not _KEYRING.exists():
         missing.append("debian-archive-keyring")
     return missing
 
 
-def _which(program: str) -> str | None:
+def which(program: str) -> str | None:
+    """The path of an installed program, or None."""
     # A plain user's PATH on Debian has no /usr/sbin, where mke2fs lives.
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
 
@@ -84,7 +92,8 @@ def _require_programs() -> None:
         )
 
 
-def _digest(*parts: object) -> str:
+def digest(*parts: object) -> str:
+    """A short name for these inputs."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
@@ -94,13 +103,13 @@ def _guest_files() -> list[tuple[str, bytes, int]]:
 
 
 def _base_path() -> Path:
-    return cache_dir() / f"base-{_digest(_guest_files(), Path(__file__).read_bytes())}"
+    return cache_dir() / f"base-{digest(_guest_files(), Path(__file__).read_bytes())}"
 
 
 def status() -> AssetStatus:
     """What is built for this version of the course. Builds nothing."""
     path = _base_path()
-    ready = _complete(path)
+    ready = complete(path)
     why = "built" if ready else "not built yet: python -m sandbox build"
     return AssetStatus(ready, why, path, _size(cache_dir()))
 
@@ -115,7 +124,7 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _complete(folder: Path) -> bool:
+def complete(folder: Path) -> bool:
     """Whether every file that the build left there has the length that it had then."""
     try:
         sizes = json.loads((folder / "sizes.json").read_text())
@@ -133,7 +142,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _building(folder: Path, progress: Progress) -> Iterator[Path | None]:
+def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
     """One builder at a time: gives a new folder to fill, or None when folder is complete."""
     lock_path = cache_dir() / "build.lock"
     with lock_path.open("w") as lock:
@@ -142,7 +151,7 @@ def _building(folder: Path, progress: Progress) -> Iterator[Path | None]:
         except BlockingIOError:
             progress.step("Waiting for another build")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if _complete(folder):
+        if complete(folder):
             yield None
             return
         for left in cache_dir().glob("*.new"):
@@ -200,10 +209,10 @@ def base(progress: Progress) -> Path:
     Raises SandboxError if programs are missing, the packages cannot be had or the disk is full.
     """
     folder = _base_path()
-    if _complete(folder):
+    if complete(folder):
         return folder
     _require_programs()
-    with _building(folder, progress) as fresh:
+    with building(folder, progress) as fresh:
         if fresh is not None:
             _build_base(fresh, progress)
     return folder
@@ -248,9 +257,12 @@ def _build_base(folder: Path, progress: Progress) -> None:
         'rm -r "$1/out"',
         # The disk is made in here, where its files belong to root whatever account runs this,
         # and leaves as a download, which needs no folder that both may write to.
-        'disk=$(mktemp); size=$(du -sm "$1" | cut -f1);'
-        ' PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$1" "$disk"'
-        ' $((size + size / 8 + 32))M && mv "$disk" "$1/root.ext4"',
+        # A bind mount shows the root without the /proc and /dev that hooks have in it.
+        'disk=$(mktemp) view=$(mktemp -d); mount --bind "$1" "$view" 2> /dev/null || view=$1;'
+        ' size=$(du -smx "$view" | cut -f1);'
+        ' PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$view" "$disk"'
+        ' $((size + size / 8 + 32))M || exit; [ "$view" = "$1" ] || { umount "$view"; rmdir "$view"; };'
+        ' mv "$disk" "$1/root.ext4"',
         f"download /root.ext4 {shlex.quote(str(folder / 'root'))}",
     )
     (work / "vmlinuz").rename(folder / "vmlinuz")

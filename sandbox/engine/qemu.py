@@ -21,7 +21,7 @@ from typing import Any
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 
-__all__ = ["QEMU", "Monitor", "VMSpec", "accelerator", "command", "spawn", "version"]
+__all__ = ["QEMU", "Monitor", "VMSpec", "accelerator", "command", "cpu", "spawn", "version"]
 
 QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 8.0
@@ -85,7 +85,7 @@ def accelerator(base: Path | None = None) -> tuple[str, str]:
         return "tcg", "this account may not open /dev/kvm"
     if base is None:
         return "tcg", "/dev/kvm opens, and is tried when the assets are built"
-    key = [version(), platform.release(), platform.version(), _cpu(), base.name]
+    key = [version(), platform.release(), platform.version(), cpu(), base.name]
     record = cache_dir() / "accelerator.json"
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(record.read_text())
@@ -99,7 +99,8 @@ def accelerator(base: Path | None = None) -> tuple[str, str]:
     return name, reason
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """This machine's processor model."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -1,0 +1,1 @@
+"""Real Docker hosts for the course's notebooks."""

@@ -1,0 +1,159 @@
+"""A VM that has booted and brought its hosts up, saved so that sandboxes resume from there.
+
+The guest's memory is a file that QEMU maps shared while the snapshot is made and private
+(copy-on-write) when sandboxes run from it, so all of them share one copy in the page cache.
+The devices' state is what a migration with x-ignore-shared writes (qemu docs/devel/migration).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from sandbox.engine import assets, link, qemu
+from sandbox.engine.base import Recipe, Site
+from sandbox.errors import SandboxError
+from sandbox.guest.mux import Loop, Mux
+from sandbox.paths import cache_dir, run_root
+from sandbox.progress import Progress
+
+__all__ = ["SITE", "memory", "path", "ready", "take"]
+
+SITE = Site(scope="", labels={"wire-by-wire.sandbox": "vm"}, image="host")
+DATA_SIZE = "6G"
+BOOT_SECONDS = 180.0
+
+
+def memory(recipe: Recipe) -> int:
+    """The VM's memory in MiB: each host is a dockerd, its containerd and the learner's things."""
+    return 640 + 192 * len(recipe.hosts)
+
+
+def path(recipe: Recipe, base: Path, accelerator: str) -> Path:
+    """Where the snapshot of this recipe is or will be; its name covers all it depends on."""
+    cpu = qemu.cpu() if accelerator != "tcg" else ""
+    inputs = (base.name, qemu.version(), accelerator, cpu, memory(recipe), recipe.key,
+              Path(qemu.__file__).read_bytes(), Path(__file__).read_bytes())  # fmt: skip
+    return cache_dir() / f"snapshot-{assets.digest(*inputs)}"
+
+
+def ready(folder: Path) -> bool:
+    """Whether that snapshot is there, whole."""
+    return assets.complete(folder)
+
+
+def take(recipe: Recipe, base: Path, accelerator: str, progress: Progress) -> Path:
+    """The folder of the snapshot (ram, state, data), made if need be.
+
+    Raises SandboxError if the VM does not come up or the disk is full.
+    """
+    folder = path(recipe, base, accelerator)
+    if ready(folder):
+        return folder
+    with assets.building(folder, progress) as fresh:
+        if fresh is not None:
+            (fresh / "recipe").write_text(recipe.key)
+            with tempfile.TemporaryDirectory(dir=run_root(), prefix="build-") as sockets:
+                _boot_and_save(fresh, Path(sockets), recipe, base, accelerator, progress)
+    return folder
+
+
+def spec(base: Path, folder: Path, recipe: Recipe, **rest: object) -> qemu.VMSpec:
+    """The VM of that snapshot; rest: the fields of qemu.VMSpec that vary."""
+    return qemu.VMSpec(
+        kernel=base / "vmlinuz",
+        initrd=base / "initrd",
+        root=base / "root",
+        ram=folder / "ram",
+        memory=memory(recipe),
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+def _boot_and_save(
+    folder: Path, sockets: Path, recipe: Recipe, base: Path, accelerator: str, progress: Progress
+) -> None:
+    from docker import DockerClient
+
+    left = assets.SECONDS["snapshot"]
+    progress.step("Starting the VM for the first time", left=left)
+    subprocess.run(
+        [assets.which("mke2fs"), "-q", "-t", "ext4", "-O", "^has_journal",
+         "-E", "root_owner=0:0", folder / "data", DATA_SIZE],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    vm = spec(
+        base, folder, recipe, data=folder / "data", data_format="raw", ram_shared=True,
+        incoming=False, console=folder / "console", internet=False,
+    )  # fmt: skip
+    process, monitor, port = qemu.spawn(vm, accelerator, folder / "log")
+    running = True
+
+    def serve() -> None:
+        while running:
+            loop.step()
+        mux.close()
+
+    loop = Loop()
+    mux = Mux(loop, port)
+    listeners = [
+        link.listen(loop, lambda: mux, sockets / "engine.sock", link.ENGINE),
+        link.listen(loop, lambda: mux, sockets / "agent.sock", link.VM_AGENT),
+    ]
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        client = DockerClient(base_url=f"unix://{sockets}/engine.sock", timeout=120)
+        _await_engine(client, process, folder)
+        left -= 20
+        progress.step("Bringing up the hosts", left=left)
+        recipe.prepare(client, SITE, progress)
+        client.close()
+        progress.step("Saving the VM", left=5)
+        link.ask(link.connect(f"{sockets}/agent.sock"), b'{"op": "settle"}', timeout=120)
+        monitor.save(folder / "state")
+    except Exception:
+        _keep_logs(folder)
+        raise
+    finally:
+        process.kill()
+        process.wait()
+        monitor.close()
+        running = False
+        loop.call(lambda: None)
+        thread.join(5)
+        for listener in listeners:
+            listener.close()
+    subprocess.run(["fallocate", "--dig-holes", folder / "ram"], check=True, capture_output=True)
+
+
+def _await_engine(client: object, process: subprocess.Popen[bytes], folder: Path) -> None:
+    deadline = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise SandboxError("QEMU ended while the VM started.",
+                               why=(folder / "log").read_text(errors="replace").strip())  # fmt: skip
+        try:
+            client.ping()  # type: ignore[attr-defined]
+        except Exception:  # docker-py and requests have no common class for "not yet"
+            time.sleep(0.3)
+        else:
+            return
+    raise SandboxError(
+        f"The VM's Docker Engine did not answer within {BOOT_SECONDS:.0f} s.",
+        why=f"the VM's console is in {cache_dir()}/last-failed-boot.log",
+    )
+
+
+def _keep_logs(folder: Path) -> None:
+    with (cache_dir() / "last-failed-boot.log").open("wb") as kept:
+        for name in ("log", "console"):
+            if (folder / name).exists():
+                with (folder / name).open("rb") as source:
+                    shutil.copyfileobj(source, kept)
