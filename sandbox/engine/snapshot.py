@@ -7,14 +7,14 @@ The devices' state is what a migration with x-ignore-shared writes (qemu docs/de
 
 from __future__ import annotations
 
-import json
+import contextlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox.engine import assets, link, qemu
 from sandbox.engine.base import Recipe, Site
@@ -22,6 +22,9 @@ from sandbox.errors import SandboxError
 from sandbox.guest.mux import Loop, Mux
 from sandbox.paths import cache_dir, run_root
 from sandbox.progress import Progress
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 __all__ = ["SITE", "memory", "path", "ready", "take"]
 
@@ -79,8 +82,6 @@ def spec(base: Path, folder: Path, recipe: Recipe, **rest: object) -> qemu.VMSpe
 def _boot_and_save(
     folder: Path, sockets: Path, recipe: Recipe, base: Path, accelerator: str, progress: Progress
 ) -> None:
-    from docker import DockerClient
-
     left = assets.SECONDS["snapshot"]
     progress.step("Starting the VM for the first time", left=left)
     subprocess.run(
@@ -109,8 +110,7 @@ def _boot_and_save(
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        client = DockerClient(base_url=f"unix://{sockets}/engine.sock", timeout=120)
-        _await_engine(client, process, folder)
+        client = _engine(f"unix://{sockets}/engine.sock", process, folder)
         left -= 20
         progress.step("Bringing up the hosts", left=left)
         recipe.prepare(client, SITE, progress)
@@ -133,18 +133,18 @@ def _boot_and_save(
     subprocess.run(["fallocate", "--dig-holes", folder / "ram"], check=True, capture_output=True)
 
 
-def _await_engine(client: object, process: subprocess.Popen[bytes], folder: Path) -> None:
+def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerClient:
+    from docker import DockerClient
+    from docker.errors import DockerException
+
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise SandboxError("QEMU ended while the VM started.",
                                why=(folder / "log").read_text(errors="replace").strip())  # fmt: skip
-        try:
-            client.ping()  # type: ignore[attr-defined]
-        except Exception:  # docker-py and requests have no common class for "not yet"
-            time.sleep(0.3)
-        else:
-            return
+        with contextlib.suppress(DockerException):
+            return DockerClient(base_url=url, timeout=120)
+        time.sleep(0.3)
     raise SandboxError(
         f"The VM's Docker Engine did not answer within {BOOT_SECONDS:.0f} s.",
         why=f"the VM's console is in {cache_dir()}/last-failed-boot.log",

@@ -21,6 +21,7 @@ Standard library only, and no asyncio: Debian's python3-minimal has none.
 
 import contextlib
 import fcntl
+import glob
 import json
 import mmap
 import os
@@ -37,7 +38,7 @@ import time
 import urllib.parse
 
 RUN = "/run/wire-by-wire"
-PORT = "/dev/virtio-ports/wire-by-wire"
+PORT = "wire-by-wire"
 FRAME = struct.Struct("!BI")
 REQUEST, STDIN, STDIN_END, SIGNAL, RESIZE, STDOUT, STDERR, EXIT = range(8)
 # Output that a command leaves in its pipes when it ends is worth this many seconds' wait;
@@ -279,11 +280,20 @@ def serve_commands(path):
         threading.Thread(target=serve_connection, args=(conn,), daemon=True).start()
 
 
+def port_device():
+    """The device of our virtio-serial port, found by the name that QEMU gave it."""
+    for path in glob.glob("/sys/class/virtio-ports/*/name"):
+        with open(path) as file:
+            if file.read().strip() == PORT:
+                return f"/dev/{path.split('/')[-2]}"
+    raise OSError(f"the VM has no virtio-serial port named {PORT}")
+
+
 def serve_port():
     from mux import Loop, Mux
 
     loop = Loop()
-    link = os.open(PORT, os.O_RDWR)
+    link = os.open(port_device(), os.O_RDWR)
     running = True
 
     def ended():
