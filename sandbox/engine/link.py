@@ -13,7 +13,15 @@ from sandbox.errors import SandboxError
 from sandbox.guest import agent
 from sandbox.guest.mux import Loop, Mux
 
-__all__ = ["ENGINE", "VM_AGENT", "ask", "connect", "host_agent", "host_engine", "listen"]
+__all__ = [
+    "ENGINE",
+    "VM_AGENT",
+    "ask",
+    "connect",
+    "host_agent",
+    "host_engine",
+    "listen",
+]
 
 # Targets, as guest/agent.py dials them.
 ENGINE = "unix:/run/docker.sock"
@@ -30,7 +38,9 @@ def host_agent(host: str) -> str:
     return f"host:{host}:{agent.RUN}/agent.sock"
 
 
-def listen(loop: Loop, mux: Callable[[], Mux | None], path: Path, target: str) -> socket.socket:
+def listen(
+    loop: Loop, mux: Callable[[], Mux | None], path: Path, target: str
+) -> socket.socket:
     """Serve a unix socket (mode 0600) at path whose connections go to target.
 
     mux: gives the link of the moment; None refuses the connection.
@@ -87,8 +97,12 @@ def ask(sock: socket.socket, request: bytes, timeout: float = 30.0) -> None:
                     said += payload
                 elif kind == agent.EXIT:
                     if payload != b"0":
-                        raise SandboxError("The VM's agent failed.", why=said.decode().strip())
+                        raise SandboxError(
+                            "The VM's agent failed.", why=said.decode().strip()
+                        )
                     return
         except OSError as error:
-            raise SandboxError("The VM's agent does not answer.", why=str(error)) from error
+            raise SandboxError(
+                "The VM's agent does not answer.", why=str(error)
+            ) from error
     raise SandboxError("The VM's agent went away.")

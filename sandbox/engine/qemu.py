@@ -21,7 +21,16 @@ from typing import Any
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 
-__all__ = ["QEMU", "Monitor", "VMSpec", "accelerator", "command", "cpu", "spawn", "version"]
+__all__ = [
+    "QEMU",
+    "Monitor",
+    "VMSpec",
+    "accelerator",
+    "command",
+    "cpu",
+    "spawn",
+    "version",
+]
 
 QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 8.0
@@ -65,7 +74,9 @@ def version() -> str:
             f"{QEMU} is not installed.",
             fix="on Debian or Ubuntu: sudo apt install qemu-system-x86 qemu-utils",
         )
-    text = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        [QEMU, "--version"], capture_output=True, text=True, check=True
+    ).stdout
     return text.split("version ", 1)[1].split()[0]
 
 
@@ -94,7 +105,10 @@ def accelerator(base: Path | None = None) -> tuple[str, str]:
     if _kvm_boots(base):
         name, reason = "kvm", "/dev/kvm ran the kernel"
     else:
-        name, reason = "tcg", f"/dev/kvm opens, but ran no kernel within {PROBE_SECONDS:.0f} s"
+        name, reason = (
+            "tcg",
+            f"/dev/kvm opens, but ran no kernel within {PROBE_SECONDS:.0f} s",
+        )
     record.write_text(json.dumps({"key": key, "name": name, "reason": reason}))
     return name, reason
 
@@ -174,7 +188,9 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
-def spawn(spec: VMSpec, accel: str, log: Path) -> tuple[subprocess.Popen[bytes], Monitor, int]:
+def spawn(
+    spec: VMSpec, accel: str, log: Path
+) -> tuple[subprocess.Popen[bytes], Monitor, int]:
     """Start QEMU: the process, its monitor, and our end of the agent's port.
 
     QEMU ends when the calling thread does (PR_SET_PDEATHSIG, prctl(2)), however that ends.
@@ -214,7 +230,9 @@ class Monitor:
                 if "return" in reply:
                     return reply["return"]
                 if "error" in reply:
-                    raise SandboxError(f"QEMU refused {name}.", why=reply["error"]["desc"])
+                    raise SandboxError(
+                        f"QEMU refused {name}.", why=reply["error"]["desc"]
+                    )
         except OSError as error:
             raise SandboxError("QEMU does not answer.", why=str(error)) from error
         raise SandboxError("QEMU ended while it started.")

@@ -62,8 +62,12 @@ def take(recipe: Recipe, base: Path, accelerator: str, progress: Progress) -> Pa
     with assets.building(folder, progress) as fresh:
         if fresh is not None:
             (fresh / "recipe").write_text(recipe.key)
-            with tempfile.TemporaryDirectory(dir=run_root(), prefix="build-") as sockets:
-                _boot_and_save(fresh, Path(sockets), recipe, base, accelerator, progress)
+            with tempfile.TemporaryDirectory(
+                dir=run_root(), prefix="build-"
+            ) as sockets:
+                _boot_and_save(
+                    fresh, Path(sockets), recipe, base, accelerator, progress
+                )
     return folder
 
 
@@ -80,7 +84,12 @@ def spec(base: Path, folder: Path, recipe: Recipe, **rest: object) -> qemu.VMSpe
 
 
 def _boot_and_save(
-    folder: Path, sockets: Path, recipe: Recipe, base: Path, accelerator: str, progress: Progress
+    folder: Path,
+    sockets: Path,
+    recipe: Recipe,
+    base: Path,
+    accelerator: str,
+    progress: Progress,
 ) -> None:
     left = assets.SECONDS["snapshot"]
     progress.step("Starting the VM for the first time", left=left)
@@ -116,7 +125,9 @@ def _boot_and_save(
         recipe.prepare(client, SITE, progress)
         client.close()
         progress.step("Saving the VM", left=5)
-        link.ask(link.connect(f"{sockets}/agent.sock"), b'{"op": "settle"}', timeout=120)
+        link.ask(
+            link.connect(f"{sockets}/agent.sock"), b'{"op": "settle"}', timeout=120
+        )
         monitor.save(folder / "state")
     except Exception:
         _keep_logs(folder)
@@ -130,7 +141,9 @@ def _boot_and_save(
         thread.join(5)
         for listener in listeners:
             listener.close()
-    subprocess.run(["fallocate", "--dig-holes", folder / "ram"], check=True, capture_output=True)
+    subprocess.run(
+        ["fallocate", "--dig-holes", folder / "ram"], check=True, capture_output=True
+    )
 
 
 def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerClient:

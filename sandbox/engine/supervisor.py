@@ -1,0 +1,229 @@
+"""The process that owns one sandbox's VM: it outlives notebooks, and QEMU never outlives it.
+
+    python -m sandbox.engine.supervisor ID      settings as one JSON line on standard input
+
+Prints one JSON line when the VM answers, or why it does not, and serves in the sandbox's
+run folder, all unix sockets with mode 0600:
+
+    engine.sock            the outer Engine API
+    host-a.sock            that host's Engine API
+    host-a.agent.sock      that host's agent
+    control.sock           one JSON line in, one out: {"do": "status" | "reset" | "stop"}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.engine import assets, link, qemu
+from sandbox.errors import SandboxError
+from sandbox.guest.mux import Loop, Mux
+from sandbox.paths import run_dir, state_dir
+
+__all__ = ["CONTROL", "Settings"]
+
+CONTROL = "control.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a supervisor is told. Paths are strings, memory is MiB."""
+
+    base: str
+    snapshot: str
+    memory: int
+    accelerator: str
+    hosts: list[str]
+    internet: bool
+    recipe: str
+
+
+class Supervisor:
+    """One VM, its sockets and its disk."""
+
+    def __init__(self, sandbox_id: str, settings: Settings) -> None:
+        self._settings = settings
+        self._run, self._state = run_dir(sandbox_id), state_dir(sandbox_id)
+        self._loop = Loop()
+        self._mux: Mux | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._running = True
+        self._stopping: list[socket.socket] = []
+
+    def start(self) -> None:
+        """Resume the VM and serve its sockets. Raises SandboxError."""
+        shutil.rmtree(self._run, ignore_errors=True)
+        self._run.mkdir(mode=0o700)
+        self._resume()
+        targets = {"engine.sock": link.ENGINE}
+        for host in self._settings.hosts:
+            targets[f"{host}.sock"] = link.host_engine(host)
+            targets[f"{host}.agent.sock"] = link.host_agent(host)
+        for name, target in targets.items():
+            link.listen(self._loop, lambda: self._mux, self._run / name, target)
+        self._listen_control()
+
+    def serve(self) -> None:
+        """Carry on until told to stop or the VM ends."""
+        while self._running:
+            self._loop.step()
+
+    def clean(self) -> None:
+        """End the VM and remove what is this sandbox's alone."""
+        self._end_vm()
+        shutil.rmtree(self._run, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            (self._state / "disk").unlink()
+        for conn in self._stopping:
+            with conn, contextlib.suppress(OSError):
+                conn.sendall(b"{}\n")
+
+    def _resume(self) -> None:
+        disk = self._state / "disk"
+        snapshot = Path(self._settings.snapshot)
+        with contextlib.suppress(FileNotFoundError):
+            disk.unlink()
+        subprocess.run(
+            [
+                "qemu-img",
+                "create",
+                "-q",
+                "-f",
+                "qcow2",
+                "-F",
+                "raw",
+                "-b",
+                snapshot / "data",
+                disk,
+            ],
+            check=True,
+        )
+        base = Path(self._settings.base)
+        spec = qemu.VMSpec(
+            kernel=base / "vmlinuz", initrd=base / "initrd", root=base / "root", data=disk,
+            data_format="qcow2", ram=snapshot / "ram", ram_shared=False,
+            memory=self._settings.memory, incoming=True, console=self._state / "console",
+            internet=self._settings.internet,
+        )  # fmt: skip
+        log = self._state / "qemu.log"
+        self._process, monitor, port = qemu.spawn(spec, self._settings.accelerator, log)
+        monitor.load(snapshot / "state")
+        monitor.execute("cont")
+        monitor.close()
+        self._mux = Mux(self._loop, port, ended=self._vm_ended)
+        self._mux.hello()
+        ours, theirs = socket.socketpair()
+        self._mux.open(theirs, link.VM_AGENT)
+        request = {
+            "op": "resume",
+            "time": time.time(),
+            "seed": os.urandom(64).hex(),
+            "internet": self._settings.internet,
+        }
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(link.ask, ours, json.dumps(request).encode(), 20)
+            asked.add_done_callback(lambda _: self._loop.call(lambda: None))
+            while not asked.done():
+                self._loop.step(1)
+            asked.result()
+
+    def _vm_ended(self) -> None:
+        self._running = False
+
+    def _end_vm(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        if self._mux:
+            self._mux.close()
+            self._mux = None
+
+    def _reset(self) -> None:
+        self._end_vm()
+        self._running = True
+        self._resume()
+
+    def _status(self) -> dict[str, object]:
+        pid = self._process.pid if self._process else 0
+        return {
+            "pid": pid,
+            "supervisor": os.getpid(),
+            **dataclasses.asdict(self._settings),
+        }
+
+    def _listen_control(self) -> None:
+        path = self._run / CONTROL
+        control = socket.socket(socket.AF_UNIX)
+        mask = os.umask(0o177)
+        control.bind(str(path))
+        os.umask(mask)
+        control.listen(16)
+
+        def accept(_events: int) -> None:
+            conn, _ = control.accept()
+            conn.settimeout(1)
+            with contextlib.suppress(OSError, ValueError):
+                order = json.loads(conn.makefile().readline())["do"]
+                if order == "stop":
+                    self._running = False
+                    self._stopping.append(conn)
+                    return
+                reply: dict[str, object] = {}
+                try:
+                    if order == "reset":
+                        self._reset()
+                    reply = self._status()
+                except SandboxError as error:
+                    self._running = False
+                    reply = {"what": error.what, "why": error.why, "fix": error.fix}
+                conn.sendall(json.dumps(reply).encode() + b"\n")
+            conn.close()
+
+        self._loop.watch(control, selectors.EVENT_READ, accept)
+
+
+def _tell(reply: dict[str, object]) -> None:
+    print(json.dumps(reply), flush=True)
+    # The caller reads to the end of the pipe; the log takes what may follow.
+    os.dup2(2, 1)
+
+
+def main(sandbox_id: str) -> int:
+    """Run one sandbox's VM to its end."""
+    settings = Settings(**json.loads(sys.stdin.readline()))
+    state = state_dir(sandbox_id)
+    with (state / "alive").open("w") as alive, assets.hold(Path(settings.snapshot)), \
+            assets.hold(Path(settings.base)):  # fmt: skip
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: sys.exit(0))
+        supervisor = Supervisor(sandbox_id, settings)
+        try:
+            supervisor.start()
+            _tell({})
+            supervisor.serve()
+        except SandboxError as error:
+            _tell({"what": error.what, "why": error.why, "fix": error.fix})
+            return 1
+        finally:
+            supervisor.clean()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
