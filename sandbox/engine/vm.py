@@ -7,6 +7,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -183,17 +184,16 @@ def _launch(sandbox_id: str, settings: Settings) -> None:
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             start_new_session=True,
         )
-    try:
-        told, _ = process.communicate(
-            json.dumps(dataclasses.asdict(settings)).encode() + b"\n", START_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise SandboxError(
-            f"The VM did not resume within {START_SECONDS:.0f} s.",
-            why=f"its log is {log}",
-        ) from None
-    reply = json.loads(told or b"null")
+    assert process.stdin and process.stdout
+    with process.stdout:
+        process.stdin.write(json.dumps(dataclasses.asdict(settings)).encode() + b"\n")
+        process.stdin.close()
+        if not select.select([process.stdout], [], [], START_SECONDS)[0]:
+            process.kill()
+            raise SandboxError(
+                f"The VM did not resume within {START_SECONDS:.0f} s.", why=f"its log is {log}"
+            )
+        reply = json.loads(process.stdout.readline() or b"null")
     if reply is None:
         tail = log.read_text(errors="replace").strip().splitlines()[-1:]
         raise SandboxError("The VM's supervisor ended at once.", why="".join(tail))
