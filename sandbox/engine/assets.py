@@ -43,7 +43,7 @@ __all__ = [
 GUEST = Path(__file__).parent.parent / "guest"
 LIB = "/usr/lib/wire-by-wire"
 TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
-ROOT_FILES = ("agent.py", "mux.py", "vm-init", "host-entrypoint")
+ROOT_FILES = ("agent.py", "mux.py", "probe.sh", "vm-init", "host-entrypoint")
 MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
 # Seconds that each step took on a 2-core machine without KVM (tests/benchmarks); only the
 # display of the time left uses them.

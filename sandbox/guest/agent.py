@@ -327,6 +327,8 @@ def relay_stdio(path):
 
 
 def main(arguments):
+    # A shell starts its background jobs with SIGINT ignored, and so would their children be.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if arguments[:1] == ["dial"] and len(arguments) == 2:
         relay_stdio(arguments[1])
     elif arguments == ["host"]:

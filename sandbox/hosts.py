@@ -1,0 +1,124 @@
+"""Docker-in-Docker hosts on an outer Engine: how they are named, addressed, made."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.engine.base import Recipe, Site
+from sandbox.errors import SandboxError
+from sandbox.progress import Progress
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+__all__ = ["LABEL", "LAN", "LAN_GATEWAY", "MOST_HOSTS", "address", "full_name", "names", "recipe"]
+
+LABEL = "wire-by-wire.sandbox"
+# 198.18.0.0/15 is set aside for tests of network devices (RFC 2544, RFC 6890), so it meets
+# neither a learner's own network nor the pools below.
+LAN = "198.18.0.0/24"
+LAN_GATEWAY = "198.18.0.1"
+MOST_HOSTS = 4
+READY_SECONDS = 180.0
+
+
+def names(count: int) -> tuple[str, ...]:
+    """Names of that many hosts: ``("host-a", "host-b")``. Raises SandboxError if not 1 to 4."""
+    if not isinstance(count, int) or not 1 <= count <= MOST_HOSTS:
+        raise SandboxError(
+            f"A sandbox has 1 to {MOST_HOSTS} hosts, not {count!r}.", fix="sandbox.up(hosts=2)"
+        )
+    return tuple(f"host-{letter}" for letter in "abcd"[:count])
+
+
+def full_name(name: str) -> str:
+    """``host-a`` for ``a``, ``A`` or ``host-a``."""
+    short = name.strip().lower().removeprefix("host-")
+    return f"host-{short}"
+
+
+def address(host: str) -> str:
+    """That host's IPv4 address on the LAN."""
+    return f"198.18.0.{11 + 'abcd'.index(host[-1])}"
+
+
+def dockerd_arguments(host: str) -> list[str]:
+    """The host's dockerd options: subnets that no other host, nor the LAN, uses.
+
+    host-a has 172.17.0.0/16 for docker0 and /24s of 172.18.0.0/15 for its other networks, as
+    close to Docker's own defaults as four hosts allow; host-b starts at 172.21, and so on.
+    """
+    first = 17 + 4 * "abcd".index(host[-1])
+    return [
+        f"--bip=172.{first}.0.1/16",
+        f"--default-address-pool=base=172.{first + 1}.0.0/16,size=24",
+        f"--default-address-pool=base=172.{first + 2}.0.0/16,size=24",
+        # The LAN's gateway refuses DNS at once when there is no way out.
+        f"--dns={LAN_GATEWAY}",
+        "--add-runtime=crun=/usr/bin/crun",
+        "--default-runtime=crun",
+    ]
+
+
+def recipe(count: int) -> Recipe:
+    """How a sandbox with that many hosts comes about. Raises SandboxError if not 1 to 4."""
+    hosts = names(count)
+
+    def prepare(client: DockerClient, site: Site, progress: Progress) -> None:
+        make(client, site, hosts, progress)
+
+    return Recipe(key=f"{count} hosts {Path(__file__).read_text()}", hosts=hosts, prepare=prepare)
+
+
+def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Progress) -> None:
+    """Make the LAN and the hosts, and wait until each runs containers. Raises SandboxError."""
+    from docker.types import IPAMConfig, IPAMPool
+
+    labels = dict(site.labels)
+    lan = f"{site.scope}lan"
+    pool = IPAMPool(subnet=LAN, gateway=LAN_GATEWAY)
+    client.networks.create(lan, driver="bridge", labels=labels, ipam=IPAMConfig(pool_configs=[pool]))
+    containers = [_start(client, site, lan, host) for host in hosts]
+    for host, container in zip(hosts, containers, strict=True):
+        progress.step(f"Waiting for {host}")
+        _await_ready(container, host)
+        # The first container of a host is slow; a learner's should not be that one.
+        status, output = container.exec_run(["docker", "run", "--rm", "toolbox", "true"])
+        if status:
+            raise SandboxError(f"{host} runs no containers.", why=output.decode().strip())
+
+
+def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
+    volume = client.volumes.create(f"{site.scope}{host}-data", labels=dict(site.labels))
+    endpoint = client.api.create_endpoint_config(ipv4_address=address(host), aliases=[host])
+    created = client.api.create_container(
+        site.image,
+        dockerd_arguments(host),
+        name=f"{site.scope}{host}",
+        hostname=host,
+        entrypoint=["docker-init", "--", "/usr/lib/wire-by-wire/host-entrypoint"],
+        labels=dict(site.labels),
+        host_config=client.api.create_host_config(
+            privileged=True,
+            binds=[f"{volume.name}:/var/lib/docker"],
+            tmpfs={"/run": "", "/tmp": ""},
+            network_mode=lan,
+        ),
+        networking_config={"EndpointsConfig": {lan: endpoint}},
+    )
+    container = client.containers.get(created["Id"])
+    container.start()
+    return container
+
+
+def _await_ready(container: Container, host: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if container.exec_run(["test", "-e", "/run/wire-by-wire/ready"])[0] == 0:
+            return
+        time.sleep(0.5)
+    log = container.exec_run(["tail", "-n", "3", "/var/log/dockerd.log"])[1].decode().strip()
+    raise SandboxError(f"{host} was not ready within {READY_SECONDS:.0f} s.", why=log)
