@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-__all__ = ["LABEL", "LAN", "LAN_GATEWAY", "MOST_HOSTS", "address", "full_name", "names", "recipe"]
+__all__ = [
+    "LABEL",
+    "LAN",
+    "LAN_GATEWAY",
+    "MOST_HOSTS",
+    "address",
+    "full_name",
+    "names",
+    "recipe",
+]
 
 LABEL = "wire-by-wire.sandbox"
 # 198.18.0.0/15 is set aside for tests of network devices (RFC 2544, RFC 6890), so it meets
@@ -29,7 +38,8 @@ def names(count: int) -> tuple[str, ...]:
     """Names of that many hosts: ``("host-a", "host-b")``. Raises SandboxError if not 1 to 4."""
     if not isinstance(count, int) or not 1 <= count <= MOST_HOSTS:
         raise SandboxError(
-            f"A sandbox has 1 to {MOST_HOSTS} hosts, not {count!r}.", fix="sandbox.up(hosts=2)"
+            f"A sandbox has 1 to {MOST_HOSTS} hosts, not {count!r}.",
+            fix="sandbox.up(hosts=2)",
         )
     return tuple(f"host-{letter}" for letter in "abcd"[:count])
 
@@ -70,30 +80,42 @@ def recipe(count: int) -> Recipe:
     def prepare(client: DockerClient, site: Site, progress: Progress) -> None:
         make(client, site, hosts, progress)
 
-    return Recipe(key=f"{count} hosts {Path(__file__).read_text()}", hosts=hosts, prepare=prepare)
+    return Recipe(
+        key=f"{count} hosts {Path(__file__).read_text()}", hosts=hosts, prepare=prepare
+    )
 
 
-def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Progress) -> None:
+def make(
+    client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Progress
+) -> None:
     """Make the LAN and the hosts, and wait until each runs containers. Raises SandboxError."""
     from docker.types import IPAMConfig, IPAMPool
 
     labels = dict(site.labels)
     lan = f"{site.scope}lan"
     pool = IPAMPool(subnet=LAN, gateway=LAN_GATEWAY)
-    client.networks.create(lan, driver="bridge", labels=labels, ipam=IPAMConfig(pool_configs=[pool]))
+    client.networks.create(
+        lan, driver="bridge", labels=labels, ipam=IPAMConfig(pool_configs=[pool])
+    )
     containers = [_start(client, site, lan, host) for host in hosts]
     for host, container in zip(hosts, containers, strict=True):
         progress.step(f"Waiting for {host}")
         _await_ready(container, host)
         # The first container of a host is slow; a learner's should not be that one.
-        status, output = container.exec_run(["docker", "run", "--rm", "toolbox", "true"])
+        status, output = container.exec_run(
+            ["docker", "run", "--rm", "toolbox", "true"]
+        )
         if status:
-            raise SandboxError(f"{host} runs no containers.", why=output.decode().strip())
+            raise SandboxError(
+                f"{host} runs no containers.", why=output.decode().strip()
+            )
 
 
 def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
     volume = client.volumes.create(f"{site.scope}{host}-data", labels=dict(site.labels))
-    endpoint = client.api.create_endpoint_config(ipv4_address=address(host), aliases=[host])
+    endpoint = client.api.create_endpoint_config(
+        ipv4_address=address(host), aliases=[host]
+    )
     created = client.api.create_container(
         site.image,
         dockerd_arguments(host),
@@ -120,5 +142,9 @@ def _await_ready(container: Container, host: str) -> None:
         if container.exec_run(["test", "-e", "/run/wire-by-wire/ready"])[0] == 0:
             return
         time.sleep(0.5)
-    log = container.exec_run(["tail", "-n", "3", "/var/log/dockerd.log"])[1].decode().strip()
+    log = (
+        container.exec_run(["tail", "-n", "3", "/var/log/dockerd.log"])[1]
+        .decode()
+        .strip()
+    )
     raise SandboxError(f"{host} was not ready within {READY_SECONDS:.0f} s.", why=log)

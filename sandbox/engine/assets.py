@@ -290,7 +290,8 @@ def _mmdebstrap(
         "mmdebstrap", "--quiet", f"--variant={variant}", f"--include={','.join(packages)}",
         '--aptopt=Acquire::Check-Valid-Until "false"',
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "locale", "man")),
-        *(f"--customize-hook={hook}" for hook in hooks),
+        # A root that is only extracted comes to no later hook.
+        *(f"--{'extract' if variant == 'extract' else 'customize'}-hook={hook}" for hook in hooks),
         f"--format={'tar' if output else 'null'}",
         suite, str(output or "-"),
     ]  # fmt: skip

@@ -191,7 +191,8 @@ def _launch(sandbox_id: str, settings: Settings) -> None:
         if not select.select([process.stdout], [], [], START_SECONDS)[0]:
             process.kill()
             raise SandboxError(
-                f"The VM did not resume within {START_SECONDS:.0f} s.", why=f"its log is {log}"
+                f"The VM did not resume within {START_SECONDS:.0f} s.",
+                why=f"its log is {log}",
             )
         reply = json.loads(process.stdout.readline() or b"null")
     if reply is None:
