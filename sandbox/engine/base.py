@@ -50,13 +50,16 @@ class EngineState:
     base_url: where its API answers, as docker.DockerClient takes it.
     site: where on that Engine the sandbox is.
     detail: one line for people, such as ``QEMU 7.2, TCG, 1024 MB``.
-    pid: the process to blame, or 0.
+    pid: the VM's process, or 0.
+    hosts: names of its hosts.  internet: whether they may reach beyond the sandbox.
     """
 
     base_url: str
     site: Site
     detail: str
     pid: int
+    hosts: tuple[str, ...]
+    internet: bool
 
 
 class Engine(Protocol):
@@ -79,7 +82,7 @@ class Engine(Protocol):
         """Take the sandbox back to the state its recipe leads to; start it if it is down."""
         ...
 
-    def stop(self, sandbox_id: str) -> None:
+    def remove(self, sandbox_id: str) -> None:
         """Remove everything of the sandbox. Nothing to remove is no error."""
         ...
 

@@ -94,7 +94,7 @@ class VMEngine:
         return self.start(sandbox_id, recipe, internet=internet, progress=progress)
 
     def stop(self, sandbox_id: str) -> None:
-        """See ``Engine.stop``."""
+        """End the VM. What is left is small: its logs and locks."""
         folder = state_dir(sandbox_id)
         told = _control(sandbox_id, "status")
         if told:
@@ -109,7 +109,7 @@ class VMEngine:
             (folder / "disk").unlink()
 
     def remove(self, sandbox_id: str) -> None:
-        """Stop the sandbox and remove its folder too."""
+        """See ``Engine.remove``."""
         self.stop(sandbox_id)
         shutil.rmtree(state_dir(sandbox_id), ignore_errors=True)
 
@@ -117,11 +117,6 @@ class VMEngine:
         """See ``Engine.state``."""
         told = _control(sandbox_id, "status")
         return _state(sandbox_id, told) if told else None
-
-    def hosts(self, sandbox_id: str) -> tuple[str, ...]:
-        """Names of the running sandbox's hosts; () if it is down."""
-        told = _control(sandbox_id, "status")
-        return tuple(told["hosts"]) if told else ()
 
     def host_url(self, sandbox_id: str, host: str) -> str:
         """See ``Engine.host_url``."""
@@ -142,7 +137,9 @@ def _state(sandbox_id: str, told: dict[str, Any]) -> EngineState:
         f"QEMU {qemu.version()}, {told['accelerator'].upper()}, {told['memory']} MiB"
     )
     url = f"unix://{run_dir(sandbox_id)}/engine.sock"
-    return EngineState(url, snapshot.SITE, detail, told["pid"])
+    return EngineState(
+        url, snapshot.SITE, detail, told["pid"], tuple(told["hosts"]), told["internet"]
+    )
 
 
 def _control(

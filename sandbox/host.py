@@ -1,0 +1,208 @@
+"""One Docker host: run commands on it as if logged in there, or use its Engine API."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+import os
+import select
+import shlex
+import signal
+import socket
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sandbox.engine import link
+from sandbox.errors import SandboxError
+from sandbox.guest import agent
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+__all__ = ["Host", "Result"]
+
+INTERRUPT_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a command ended. code: its exit status, 128 + n after signal n."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Host:
+    """A Docker host of a sandbox.
+
+    name: such as ``host-a``.  address: its IPv4 address on the LAN.
+    """
+
+    def __init__(
+        self, name: str, address: str, engine_url: str, agent_path: str
+    ) -> None:
+        self.name, self.address = name, address
+        self._engine_url, self._agent_path = engine_url, agent_path
+
+    def __repr__(self) -> str:
+        return f"<Host {self.name} {self.address}>"
+
+    @cached_property
+    def client(self) -> DockerClient:
+        """This host's Engine API. Raises SandboxError if its dockerd does not answer."""
+        from docker import DockerClient
+        from docker.errors import DockerException
+
+        try:
+            return DockerClient(base_url=self._engine_url, timeout=60)
+        except DockerException as error:
+            raise SandboxError(
+                f"The Docker Engine of {self.name} does not answer.",
+                why=str(error),
+                fix="python -m sandbox reset, or sandbox.up().reset() in a notebook",
+            ) from error
+
+    def run(self, command: str | Sequence[str], *, timeout: float = 120.0) -> Result:
+        """Run a command and wait for it.
+
+        command: a line for bash, or an argument list.  timeout: seconds; the command is
+        killed when they have passed.
+
+        Raises SandboxError if the host cannot be reached or the time is over.
+        """
+        argv = ["bash", "-c", command] if isinstance(command, str) else list(command)
+        taken: dict[int, list[bytes]] = {agent.STDOUT: [], agent.STDERR: []}
+        code = self.stream(
+            argv, lambda kind, data: taken[kind].append(data), timeout=timeout
+        )
+        out, err = (b"".join(taken[kind]).decode(errors="replace") for kind in taken)
+        return Result(code, out, err)
+
+    def stream(
+        self,
+        argv: list[str],
+        output: Callable[[int, bytes], None],
+        *,
+        timeout: float | None = None,
+    ) -> int:
+        """Run argv, calling output(agent.STDOUT or agent.STDERR, bytes) as output comes.
+
+        Returns the exit status. Interrupting it (KeyboardInterrupt) interrupts the command
+        too. Raises SandboxError if the host cannot be reached or timeout seconds are over.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._request({"op": "exec", "argv": argv}) as conn:
+            agent.send(conn, agent.STDIN_END)
+            try:
+                return self._follow(conn, output, deadline)
+            except KeyboardInterrupt:
+                with contextlib.suppress(OSError, SandboxError):
+                    agent.send(conn, agent.SIGNAL, str(int(signal.SIGINT)).encode())
+                    self._follow(conn, output, time.monotonic() + INTERRUPT_SECONDS)
+                raise
+            except TimeoutError:
+                raise SandboxError(
+                    f"{shlex.join(argv[-1:])} on {self.name} took longer than {timeout:.0f} s.",
+                    fix="give it more time, or look why it waits",
+                ) from None
+            except OSError as error:
+                raise self._unreachable(error) from error
+
+    def _follow(
+        self,
+        conn: socket.socket,
+        output: Callable[[int, bytes], None],
+        deadline: float | None,
+    ) -> int:
+        while True:
+            if deadline is not None:
+                conn.settimeout(max(0.001, deadline - time.monotonic()))
+            frame = agent.receive(conn)
+            if frame is None:
+                raise self._unreachable("the connection broke")
+            kind, payload = frame
+            if kind == agent.EXIT:
+                return int(payload)
+            output(kind, payload)
+
+    def _request(self, request: dict[str, object]) -> socket.socket:
+        try:
+            conn = link.connect(self._agent_path)
+            conn.settimeout(None)
+            agent.send(conn, agent.REQUEST, json.dumps(request).encode())
+        except OSError as error:
+            raise self._unreachable(error) from error
+        return conn
+
+    def _unreachable(self, cause: object) -> SandboxError:
+        return SandboxError(
+            f"{self.name} does not answer.",
+            why=str(cause),
+            fix="python -m sandbox reset, or sandbox.up() in a notebook",
+        )
+
+    def shell(self) -> int:
+        """Join this terminal to a login shell on the host; returns the shell's exit status."""
+        if not sys.stdin.isatty():
+            raise SandboxError(
+                "A shell needs a terminal.",
+                fix="run it in one, or use %%host in a notebook",
+            )
+        size = os.get_terminal_size()
+        request = {
+            "op": "exec",
+            "argv": ["bash", "-l"],
+            "env": {"TERM": os.environ.get("TERM", "xterm")},
+            "tty": [size.lines, size.columns],
+        }
+        before = termios.tcgetattr(0)
+        with self._request(request) as conn:
+
+            def resized(*_: object) -> None:
+                now = os.get_terminal_size()
+                agent.send(conn, agent.RESIZE, f"{now.lines} {now.columns}".encode())
+
+            signal.signal(signal.SIGWINCH, resized)
+            try:
+                tty.setraw(0)
+                return self._join(conn)
+            finally:
+                signal.signal(signal.SIGWINCH, signal.SIG_DFL)
+                termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+    def _join(self, conn: socket.socket) -> int:
+        watched = [0, conn]
+        while True:
+            ready, _, _ = select.select(watched, [], [])
+            if 0 in ready:
+                data = os.read(0, 4096)
+                if data:
+                    agent.send(conn, agent.STDIN, data)
+                else:
+                    watched.remove(0)
+            if conn in ready:
+                frame = agent.receive(conn)
+                if frame is None:
+                    raise self._unreachable("the connection broke")
+                if frame[0] == agent.EXIT:
+                    return int(frame[1])
+                os.write(1, frame[1])
+
+
+def text_writer(write: Callable[[str], object]) -> Callable[[bytes], None]:
+    """A function that takes bytes as they come and writes whole characters."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def take(data: bytes) -> None:
+        if text := decoder.decode(data):
+            write(text)
+
+    return take

@@ -1,0 +1,114 @@
+"""The cell magic ``%%host a``: the cell's lines run on that host, as if typed there."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from sandbox.errors import CellFailed, SandboxError
+from sandbox.guest import agent
+from sandbox.host import text_writer
+from sandbox.sandbox import find, host
+
+__all__ = ["load_ipython_extension", "run_cell"]
+
+# Both outputs go to one place, in the order they came, as in a terminal. What the shell says
+# about the line that failed goes where nothing else does.
+_PRELUDE = (
+    "exec 9>&2 2>&1\n"
+    "set -eE -o pipefail\n"
+    """trap 'printf "%s\\n%s" "$?" "$BASH_COMMAND" >&9' ERR\n"""
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SandboxError(f"%%host: {message}.", fix=self.format_usage().strip())
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="%%host", add_help=False)
+    parser.add_argument("name", metavar="HOST")
+    parser.add_argument("--expect-failure", action="store_true")
+    parser.add_argument("--head", type=int, metavar="LINES")
+    return parser
+
+
+def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
+    """Run cell on the host that line names, writing its output as it comes.
+
+    line: ``a``, ``host-b --expect-failure``, ``a --head 10``.
+
+    Raises CellFailed if a command fails that should not, or none fails and one should.
+    """
+    options = _parser().parse_args(shlex.split(line))
+    target = host(options.name)
+    head = _Head(write, options.head)
+    take = text_writer(head.write)
+    report: list[bytes] = []
+
+    def output(kind: int, data: bytes) -> None:
+        if kind == agent.STDOUT:
+            take(data)
+        else:
+            report.append(data)
+
+    code = target.stream(["bash", "-c", _PRELUDE + cell], output)
+    head.end()
+    status, _, command = b"".join(report).decode(errors="replace").partition("\n")
+    if code and not options.expect_failure:
+        failed = f"{command or cell.strip()!r} ended with status {status or code}"
+        raise CellFailed(f"On {target.name}, {failed}.")
+    if options.expect_failure:
+        if not code:
+            raise CellFailed(
+                f"This cell was expected to fail on {target.name}, and did not."
+            )
+        write(f"[status {status or code}, as expected]\n")
+
+
+class _Head:
+    """Passes on the first lines and says how many it kept back. limit: None for no limit."""
+
+    def __init__(self, write: Callable[[str], object], limit: int | None) -> None:
+        self._write, self._limit = write, limit
+        self._seen = 0
+
+    def write(self, text: str) -> None:
+        if self._limit is None:
+            self._write(text)
+            return
+        for line in text.splitlines(keepends=True):
+            if self._seen < self._limit:
+                self._write(line)
+            self._seen += line.endswith("\n")
+
+    def end(self) -> None:
+        if self._limit is not None and self._seen > self._limit:
+            self._write(f"… {self._seen - self._limit} more lines\n")
+
+
+def load_ipython_extension(shell: Any = None) -> None:
+    """Register the magic with IPython, if this runs in it. ``import sandbox`` does so."""
+    if shell is None:
+        ipython = sys.modules.get("IPython")
+        shell = ipython.get_ipython() if ipython else None
+    if shell is None:
+        return
+
+    def write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def magic(line: str, cell: str) -> None:
+        run_cell(line, cell, write)
+
+    def complete(_shell: object, _event: object) -> list[str]:
+        found = find()
+        return [*(found.hosts if found else ()), "--expect-failure", "--head"]
+
+    shell.register_magic_function(magic, "cell", "host")
+    shell.set_hook("complete_command", complete, str_key="%%host")

@@ -1,0 +1,160 @@
+"""A sandbox: Docker hosts on a network of their own, brought up, found again, put back."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sandbox import capabilities, hosts
+from sandbox.engine.choose import choose, running
+from sandbox.errors import SandboxError
+from sandbox.host import Host
+from sandbox.progress import Progress, best
+
+if TYPE_CHECKING:
+    from sandbox.engine.base import Engine, Recipe
+
+__all__ = ["Sandbox", "default_id", "down", "find", "host", "reset", "up"]
+
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+
+
+class Sandbox:
+    """A running sandbox. id: its name.  hosts: the names of its hosts."""
+
+    def __init__(
+        self, sandbox_id: str, engine: Engine, recipe: Recipe, internet: bool
+    ) -> None:
+        self.id, self.hosts = sandbox_id, recipe.hosts
+        self.engine, self.internet = engine.name, internet
+        self._engine, self._recipe = engine, recipe
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{name} {hosts.address(name)}" for name in self.hosts)
+        return f"<Sandbox {self.id}: {listed}>"
+
+    def host(self, name: str) -> Host:
+        """The host of that name, ``a`` or ``host-a``. Raises SandboxError if there is none."""
+        full = hosts.full_name(name)
+        if full not in self.hosts:
+            raise SandboxError(
+                f"There is no host {name!r} in this sandbox.",
+                fix=f"it has {', '.join(self.hosts)}; more come by sandbox.up(hosts=…)",
+            )
+        return Host(
+            full,
+            hosts.address(full),
+            self._engine.host_url(self.id, full),
+            self._engine.agent_path(self.id, full),
+        )
+
+    def reset(self, progress: Progress | None = None) -> None:
+        """Take every host back to how it was when the sandbox was new. Raises SandboxError."""
+        shown = progress or best()
+        self._engine.reset(
+            self.id, self._recipe, internet=self.internet, progress=shown
+        )
+        shown.done(f"{_listed(self.hosts)} as new")
+
+    def down(self) -> None:
+        """Remove the sandbox and everything in it."""
+        self._engine.remove(self.id)
+
+
+def default_id() -> str:
+    """The sandbox meant when none is named: SANDBOX_ID, or ``default``."""
+    return os.environ.get("SANDBOX_ID") or "default"
+
+
+def up(
+    hosts: int = 2,
+    *,
+    needs: Iterable[str] = (),
+    internet: bool = False,
+    fresh: bool = False,
+    id: str | None = None,
+    progress: Progress | None = None,
+) -> Sandbox:
+    """Bring up a sandbox, or attach to the one that runs already.
+
+    hosts: how many Docker hosts, 1 to 4.
+    needs: capabilities that a host must have, such as ``{"ipvlan", "ipvs"}``.
+    internet: let the hosts reach the networks of this machine. Off: they reach each other.
+    fresh: put the hosts back as new if they run already.
+    id: a name, when several sandboxes run beside each other.
+
+    Raises SandboxError when no engine works here, or when a need is not met.
+    """
+    from sandbox import hosts as host_plan
+
+    sandbox_id = _checked(id)
+    shown = progress or best()
+    recipe = host_plan.recipe(hosts)
+    found = find(sandbox_id)
+    if found and found.internet == internet and len(found.hosts) >= hosts:
+        recipe = host_plan.recipe(len(found.hosts))
+    engine = choose(sandbox_id)
+    act = engine.reset if fresh and found else engine.start
+    act(sandbox_id, recipe, internet=internet, progress=shown)
+    sandbox = Sandbox(sandbox_id, engine, recipe, internet)
+    if needs := set(needs):
+        shown.step("Trying what the hosts can do")
+        capabilities.require(sandbox.host("a"), needs, engine.name)
+    shown.done(f"{_listed(sandbox.hosts)} up")
+    return sandbox
+
+
+def find(id: str | None = None) -> Sandbox | None:
+    """The sandbox of that id if it runs, else None. Starts nothing."""
+    sandbox_id = _checked(id)
+    engine = running(sandbox_id)
+    state = engine.state(sandbox_id) if engine else None
+    if engine is None or state is None:
+        return None
+    return Sandbox(sandbox_id, engine, hosts.recipe(len(state.hosts)), state.internet)
+
+
+def host(name: str, *, id: str | None = None) -> Host:
+    """A host of the running sandbox. Raises SandboxError if there is none."""
+    return _running(id).host(name)
+
+
+def reset(*, id: str | None = None) -> None:
+    """Take every host of the running sandbox back to new. Raises SandboxError."""
+    _running(id).reset()
+
+
+def down(*, id: str | None = None) -> None:
+    """Remove the sandbox and everything in it. None there is no error."""
+    sandbox_id = _checked(id)
+    engine = running(sandbox_id) or choose(sandbox_id)
+    engine.remove(sandbox_id)
+
+
+def _running(id: str | None) -> Sandbox:
+    sandbox = find(id)
+    if sandbox is None:
+        raise SandboxError(
+            f"The sandbox {_checked(id)!r} is not running.",
+            fix="sandbox.up() in a notebook, python -m sandbox up in a terminal",
+        )
+    return sandbox
+
+
+def _checked(id: str | None) -> str:
+    sandbox_id = id or default_id()
+    if not _ID.fullmatch(sandbox_id):
+        raise SandboxError(
+            f"{sandbox_id!r} cannot be a sandbox's id.",
+            why="it takes 1 to 31 small letters, digits and hyphens, and begins without a hyphen",
+            fix='choose another, such as SANDBOX_ID="my-sandbox"',
+        )
+    return sandbox_id
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} is"
+    return f"{', '.join(names[:-1])} and {names[-1]} are"
