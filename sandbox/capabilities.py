@@ -67,6 +67,4 @@ def require(host: Host, needs: Iterable[str], engine: str) -> None:
         what = ", ".join(CAPABILITIES[name] for name in lacking)
         fix = "SANDBOX_ENGINE=vm gives hosts that have them" if engine != "vm" else ""
         why = "; ".join(f"{name}: {why}" for name, why in lacking.items())
-        raise SandboxError(
-            f"This lesson needs what the hosts here lack: {what}.", why=why, fix=fix
-        )
+        raise SandboxError(f"This lesson needs what the hosts here lack: {what}.", why=why, fix=fix)

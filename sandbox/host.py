@@ -46,9 +46,7 @@ class Host:
     name: such as ``host-a``.  address: its IPv4 address on the LAN.
     """
 
-    def __init__(
-        self, name: str, address: str, engine_url: str, agent_path: str
-    ) -> None:
+    def __init__(self, name: str, address: str, engine_url: str, agent_path: str) -> None:
         self.name, self.address = name, address
         self._engine_url, self._agent_path = engine_url, agent_path
 
@@ -80,9 +78,7 @@ class Host:
         """
         argv = ["bash", "-c", command] if isinstance(command, str) else list(command)
         taken: dict[int, list[bytes]] = {agent.STDOUT: [], agent.STDERR: []}
-        code = self.stream(
-            argv, lambda kind, data: taken[kind].append(data), timeout=timeout
-        )
+        code = self.stream(argv, lambda kind, data: taken[kind].append(data), timeout=timeout)
         out, err = (b"".join(taken[kind]).decode(errors="replace") for kind in taken)
         return Result(code, out, err)
 

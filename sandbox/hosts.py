@@ -80,14 +80,10 @@ def recipe(count: int) -> Recipe:
     def prepare(client: DockerClient, site: Site, progress: Progress) -> None:
         make(client, site, hosts, progress)
 
-    return Recipe(
-        key=f"{count} hosts {Path(__file__).read_text()}", hosts=hosts, prepare=prepare
-    )
+    return Recipe(key=f"{count} hosts {Path(__file__).read_text()}", hosts=hosts, prepare=prepare)
 
 
-def make(
-    client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Progress
-) -> None:
+def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Progress) -> None:
     """Make the LAN and the hosts, and wait until each runs containers. Raises SandboxError."""
     from docker.types import IPAMConfig, IPAMPool
 
@@ -102,20 +98,14 @@ def make(
         progress.step(f"Waiting for {host}")
         _await_ready(container, host)
         # The first container of a host is slow; a learner's should not be that one.
-        status, output = container.exec_run(
-            ["docker", "run", "--rm", "toolbox", "true"]
-        )
+        status, output = container.exec_run(["docker", "run", "--rm", "toolbox", "true"])
         if status:
-            raise SandboxError(
-                f"{host} runs no containers.", why=output.decode().strip()
-            )
+            raise SandboxError(f"{host} runs no containers.", why=output.decode().strip())
 
 
 def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
     volume = client.volumes.create(f"{site.scope}{host}-data", labels=dict(site.labels))
-    endpoint = client.api.create_endpoint_config(
-        ipv4_address=address(host), aliases=[host]
-    )
+    endpoint = client.api.create_endpoint_config(ipv4_address=address(host), aliases=[host])
     created = client.api.create_container(
         site.image,
         dockerd_arguments(host),
@@ -142,9 +132,5 @@ def _await_ready(container: Container, host: str) -> None:
         if container.exec_run(["test", "-e", "/run/wire-by-wire/ready"])[0] == 0:
             return
         time.sleep(0.5)
-    log = (
-        container.exec_run(["tail", "-n", "3", "/var/log/dockerd.log"])[1]
-        .decode()
-        .strip()
-    )
+    log = container.exec_run(["tail", "-n", "3", "/var/log/dockerd.log"])[1].decode().strip()
     raise SandboxError(f"{host} was not ready within {READY_SECONDS:.0f} s.", why=log)

@@ -64,9 +64,7 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
         raise CellFailed(f"On {target.name}, {failed}.")
     if options.expect_failure:
         if not code:
-            raise CellFailed(
-                f"This cell was expected to fail on {target.name}, and did not."
-            )
+            raise CellFailed(f"This cell was expected to fail on {target.name}, and did not.")
         write(f"[status {status or code}, as expected]\n")
 
 

@@ -29,10 +29,7 @@ def cache_dir() -> Path:
     elif sys.platform == "darwin":
         path = Path.home() / "Library/Caches/wire-by-wire"
     else:
-        path = (
-            Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-            / "wire-by-wire"
-        )
+        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wire-by-wire"
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -73,8 +73,4 @@ def best() -> Progress:
     """The display that fits where this runs."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    return (
-        NotebookProgress()
-        if shell is not None and hasattr(shell, "kernel")
-        else TextProgress()
-    )
+    return NotebookProgress() if shell is not None and hasattr(shell, "kernel") else TextProgress()

@@ -24,9 +24,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 class Sandbox:
     """A running sandbox. id: its name.  hosts: the names of its hosts."""
 
-    def __init__(
-        self, sandbox_id: str, engine: Engine, recipe: Recipe, internet: bool
-    ) -> None:
+    def __init__(self, sandbox_id: str, engine: Engine, recipe: Recipe, internet: bool) -> None:
         self.id, self.hosts = sandbox_id, recipe.hosts
         self.engine, self.internet = engine.name, internet
         self._engine, self._recipe = engine, recipe
@@ -53,9 +51,7 @@ class Sandbox:
     def reset(self, progress: Progress | None = None) -> None:
         """Take every host back to how it was when the sandbox was new. Raises SandboxError."""
         shown = progress or best()
-        self._engine.reset(
-            self.id, self._recipe, internet=self.internet, progress=shown
-        )
+        self._engine.reset(self.id, self._recipe, internet=self.internet, progress=shown)
         shown.done(f"{_listed(self.hosts)} as new")
 
     def down(self) -> None:

@@ -97,13 +97,8 @@ def digest(*parts: object) -> str:
 
 
 def _guest_files() -> list[tuple[str, bytes, int]]:
-    files = sorted(
-        p for p in GUEST.rglob("*") if p.is_file() and "__pycache__" not in p.parts
-    )
-    return [
-        (str(p.relative_to(GUEST)), p.read_bytes(), p.stat().st_mode & 0o111)
-        for p in files
-    ]
+    files = sorted(p for p in GUEST.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    return [(str(p.relative_to(GUEST)), p.read_bytes(), p.stat().st_mode & 0o111) for p in files]
 
 
 def _base_path() -> Path:
@@ -132,9 +127,7 @@ def complete(folder: Path) -> bool:
     """Whether every file that the build left there has the length that it had then."""
     try:
         sizes = json.loads((folder / "sizes.json").read_text())
-        return all(
-            (folder / name).stat().st_size == size for name, size in sizes.items()
-        )
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError):
         return False
 
@@ -185,18 +178,14 @@ def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
 def _require_space() -> None:
     free = shutil.disk_usage(cache_dir()).free
     if free < NEEDED_BYTES:
-        raise OSError(
-            f"{free / 1e9:.1f} GB free, building takes {NEEDED_BYTES / 1e9:.1f} GB"
-        )
+        raise OSError(f"{free / 1e9:.1f} GB free, building takes {NEEDED_BYTES / 1e9:.1f} GB")
 
 
 def _prune(current: Path) -> None:
     """Remove older builds of the same kind that no sandbox uses."""
     kind = current.name.split("-")[0]
     for folder in cache_dir().glob(f"{kind}-*"):
-        if folder == current or (
-            kind == "snapshot" and _recipe(folder) != _recipe(current)
-        ):
+        if folder == current or (kind == "snapshot" and _recipe(folder) != _recipe(current)):
             continue
         try:
             with (folder / "in-use").open("w") as lock:
@@ -262,10 +251,7 @@ def _build_base(folder: Path, progress: Progress) -> None:
         'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin',
         'mkdir "$1/out" && mv "$1"/usr/lib/modules/*/vmlinuz "$1/out/vmlinuz"',
         'cp "$1/usr/bin/busybox" "$1/out"',
-        *(
-            f'cp "$1"/usr/lib/modules/*/kernel/{name}.ko.xz "$1/out"'
-            for name in MODULES
-        ),
+        *(f'cp "$1"/usr/lib/modules/*/kernel/{name}.ko.xz "$1/out"' for name in MODULES),
         f"sync-out /out {shlex.quote(str(work))}",
         'rm -r "$1/out"',
         # The disk is made in here, where its files belong to root whatever account runs this,
@@ -295,9 +281,7 @@ def _mmdebstrap(
         f"--format={'tar' if output else 'null'}",
         suite, str(output or "-"),
     ]  # fmt: skip
-    result = subprocess.run(
-        arguments, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+    result = subprocess.run(arguments, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if result.returncode:
         if "No space left" in result.stderr:
             raise OSError("the disk filled up")
@@ -326,9 +310,7 @@ def _cpio(files: dict[str, bytes]) -> bytes:
     entries = [(name, 0o040755, b"") for name in folders]
     entries += [(name, 0o100755, content) for name, content in files.items()]
     archive = b""
-    for number, (name, mode, content) in enumerate(
-        [*entries, ("TRAILER!!!", 0, b"")], 1
-    ):
+    for number, (name, mode, content) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
         encoded = name.encode() + b"\0"
         numbers = (number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(encoded), 0)
         archive += b"070701" + b"".join(b"%08X" % n for n in numbers) + encoded

@@ -38,9 +38,7 @@ def host_agent(host: str) -> str:
     return f"host:{host}:{agent.RUN}/agent.sock"
 
 
-def listen(
-    loop: Loop, mux: Callable[[], Mux | None], path: Path, target: str
-) -> socket.socket:
+def listen(loop: Loop, mux: Callable[[], Mux | None], path: Path, target: str) -> socket.socket:
     """Serve a unix socket (mode 0600) at path whose connections go to target.
 
     mux: gives the link of the moment; None refuses the connection.
@@ -97,12 +95,8 @@ def ask(sock: socket.socket, request: bytes, timeout: float = 30.0) -> None:
                     said += payload
                 elif kind == agent.EXIT:
                     if payload != b"0":
-                        raise SandboxError(
-                            "The VM's agent failed.", why=said.decode().strip()
-                        )
+                        raise SandboxError("The VM's agent failed.", why=said.decode().strip())
                     return
         except OSError as error:
-            raise SandboxError(
-                "The VM's agent does not answer.", why=str(error)
-            ) from error
+            raise SandboxError("The VM's agent does not answer.", why=str(error)) from error
     raise SandboxError("The VM's agent went away.")

@@ -74,9 +74,7 @@ def version() -> str:
             f"{QEMU} is not installed.",
             fix="on Debian or Ubuntu: sudo apt install qemu-system-x86 qemu-utils",
         )
-    text = subprocess.run(
-        [QEMU, "--version"], capture_output=True, text=True, check=True
-    ).stdout
+    text = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
     return text.split("version ", 1)[1].split()[0]
 
 
@@ -188,9 +186,7 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
-def spawn(
-    spec: VMSpec, accel: str, log: Path
-) -> tuple[subprocess.Popen[bytes], Monitor, int]:
+def spawn(spec: VMSpec, accel: str, log: Path) -> tuple[subprocess.Popen[bytes], Monitor, int]:
     """Start QEMU: the process, its monitor, and our end of the agent's port.
 
     QEMU ends when the calling thread does (PR_SET_PDEATHSIG, prctl(2)), however that ends.
@@ -230,9 +226,7 @@ class Monitor:
                 if "return" in reply:
                     return reply["return"]
                 if "error" in reply:
-                    raise SandboxError(
-                        f"QEMU refused {name}.", why=reply["error"]["desc"]
-                    )
+                    raise SandboxError(f"QEMU refused {name}.", why=reply["error"]["desc"])
         except OSError as error:
             raise SandboxError("QEMU does not answer.", why=str(error)) from error
         raise SandboxError("QEMU ended while it started.")

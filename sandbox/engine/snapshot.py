@@ -62,12 +62,8 @@ def take(recipe: Recipe, base: Path, accelerator: str, progress: Progress) -> Pa
     with assets.building(folder, progress) as fresh:
         if fresh is not None:
             (fresh / "recipe").write_text(recipe.key)
-            with tempfile.TemporaryDirectory(
-                dir=run_root(), prefix="build-"
-            ) as sockets:
-                _boot_and_save(
-                    fresh, Path(sockets), recipe, base, accelerator, progress
-                )
+            with tempfile.TemporaryDirectory(dir=run_root(), prefix="build-") as sockets:
+                _boot_and_save(fresh, Path(sockets), recipe, base, accelerator, progress)
     return folder
 
 
@@ -125,9 +121,7 @@ def _boot_and_save(
         recipe.prepare(client, SITE, progress)
         client.close()
         progress.step("Saving the VM", left=5)
-        link.ask(
-            link.connect(f"{sockets}/agent.sock"), b'{"op": "settle"}', timeout=120
-        )
+        link.ask(link.connect(f"{sockets}/agent.sock"), b'{"op": "settle"}', timeout=120)
         monitor.save(folder / "state")
     except Exception:
         _keep_logs(folder)
@@ -141,9 +135,7 @@ def _boot_and_save(
         thread.join(5)
         for listener in listeners:
             listener.close()
-    subprocess.run(
-        ["fallocate", "--dig-holes", folder / "ram"], check=True, capture_output=True
-    )
+    subprocess.run(["fallocate", "--dig-holes", folder / "ram"], check=True, capture_output=True)
 
 
 def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerClient:

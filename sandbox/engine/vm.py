@@ -133,18 +133,14 @@ class VMEngine:
 
 
 def _state(sandbox_id: str, told: dict[str, Any]) -> EngineState:
-    detail = (
-        f"QEMU {qemu.version()}, {told['accelerator'].upper()}, {told['memory']} MiB"
-    )
+    detail = f"QEMU {qemu.version()}, {told['accelerator'].upper()}, {told['memory']} MiB"
     url = f"unix://{run_dir(sandbox_id)}/engine.sock"
     return EngineState(
         url, snapshot.SITE, detail, told["pid"], tuple(told["hosts"]), told["internet"]
     )
 
 
-def _control(
-    sandbox_id: str, order: str, timeout: float = 15.0
-) -> dict[str, Any] | None:
+def _control(sandbox_id: str, order: str, timeout: float = 15.0) -> dict[str, Any] | None:
     """The supervisor's answer, or None if none runs."""
     try:
         with link.connect(str(run_dir(sandbox_id) / CONTROL), timeout) as sock:
@@ -221,9 +217,6 @@ def _supervisors(sandbox_id: str) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if (
-                path.read_bytes().split(b"\0")[1:4] == wanted
-                and path.stat().st_uid == os.getuid()
-            ):
+            if path.read_bytes().split(b"\0")[1:4] == wanted and path.stat().st_uid == os.getuid():
                 found.append(int(path.parent.name))
     return found

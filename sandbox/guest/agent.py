@@ -206,14 +206,10 @@ def resume(request):
     time.clock_settime(time.CLOCK_REALTIME, request["time"])
     seed = bytes.fromhex(request["seed"])
     with open("/dev/random", "wb", buffering=0) as pool:
-        fcntl.ioctl(
-            pool, RNDADDENTROPY, struct.pack("ii", 8 * len(seed), len(seed)) + seed
-        )
+        fcntl.ioctl(pool, RNDADDENTROPY, struct.pack("ii", 8 * len(seed), len(seed)) + seed)
         fcntl.ioctl(pool, RNDRESEEDCRNG)
     if request.get("internet"):
-        subprocess.run(
-            ["ip", "route", "replace", "default", "via", GATEWAY], check=True
-        )
+        subprocess.run(["ip", "route", "replace", "default", "via", GATEWAY], check=True)
         with open("/etc/resolv.conf", "w") as file:
             file.write(f"nameserver {NAME_SERVER}\n")
 
@@ -334,9 +330,7 @@ def main(arguments):
     elif arguments == ["host"]:
         serve_commands(f"{RUN}/agent.sock")
     elif arguments == ["vm"]:
-        threading.Thread(
-            target=serve_commands, args=(f"{RUN}/agent.sock",), daemon=True
-        ).start()
+        threading.Thread(target=serve_commands, args=(f"{RUN}/agent.sock",), daemon=True).start()
         while True:
             serve_port()
             time.sleep(0.1)

@@ -33,9 +33,7 @@ class Loop:
         os.set_blocking(self._wake_read, False)
         self.watch(self._wake_read, selectors.EVENT_READ, self._woken)
 
-    def watch(
-        self, fileobj: object, events: int, callback: Callable[[int], None]
-    ) -> None:
+    def watch(self, fileobj: object, events: int, callback: Callable[[int], None]) -> None:
         """Have callback(events) called while fileobj is ready; events 0 stops that."""
         known = fileobj in self.selector.get_map()  # type: ignore[operator]
         if events and known:
@@ -165,9 +163,7 @@ class Mux:
             events |= selectors.EVENT_READ
         if stream.out:
             events |= selectors.EVENT_WRITE
-        self._loop.watch(
-            stream.sock, events, lambda ready: self._on_stream(stream_id, ready)
-        )
+        self._loop.watch(stream.sock, events, lambda ready: self._on_stream(stream_id, ready))
 
     def _on_link(self, events: int) -> None:
         if events & selectors.EVENT_WRITE:

@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test test-fast lint outputs bench clean-sandbox
+PYTHON ?= python3
+RUN := .venv/bin/python
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/ready: pyproject.toml requirements.lock
+	@scripts/system-packages
+	$(PYTHON) -m venv .venv
+	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+setup: .venv/ready ## Install what the course needs and build the sandbox's files
+	@$(RUN) -m sandbox build
+
+lab: setup ## Open the course in JupyterLab
+	@exec .venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=. \
+	    --LabApp.default_url=/lab/tree/lessons/00-start-here.ipynb $(LAB_OPTIONS)
+
+test: setup lint ## Run every test
+	@scripts/system-packages chromium
+	$(RUN) -m pytest --no-skip tests/unit tests/integration tests/lessons tests/browser
+
+test-fast: .venv/ready ## Run the tests that need no engine
+	$(RUN) -m pytest tests/unit
+
+lint: .venv/ready ## Check format, style and types
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+outputs: setup ## Run LESSON=lessons/01-… (or all) and store the outputs
+	$(RUN) scripts/store_outputs.py $(LESSON)
+
+bench: setup ## Measure the sandbox and print a table
+	$(RUN) -m tests.benchmarks
+
+clean-sandbox: ## Remove every trace of the sandbox, cached files included
+	@if [ -x $(RUN) ]; then $(RUN) -m sandbox down --all --cache; fi

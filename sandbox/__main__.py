@@ -1,0 +1,165 @@
+"""The sandbox from the command line: ``python -m sandbox up``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from sandbox import sandbox as sandboxes
+from sandbox.errors import SandboxError
+from sandbox.paths import cache_dir
+from sandbox.progress import TextProgress
+
+__all__ = ["main"]
+
+
+def _up(options: argparse.Namespace) -> int:
+    sandbox = sandboxes.up(
+        options.hosts,
+        needs=options.needs,
+        internet=options.internet,
+        fresh=options.fresh,
+        id=options.id,
+        progress=TextProgress(),
+    )
+    for name in sandbox.hosts:
+        print(name, sandbox.host(name).address)
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    from sandbox.engine.vm import VMEngine
+
+    names = VMEngine.ids() if options.all else [options.id]
+    for name in names:
+        sandboxes.down(id=name)
+        print(f"{name} is removed")
+    if options.cache:
+        shutil.rmtree(cache_dir())
+        print(f"{cache_dir()} is empty")
+    return 0
+
+
+def _reset(options: argparse.Namespace) -> int:
+    sandboxes.reset(id=options.id)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from sandbox.status import status
+
+    found = status(options.id)
+    broken = [host["problem"] for host in found["hosts"] if host["problem"]]
+    if options.json:
+        print(json.dumps(found, indent=2))
+    elif not found["running"]:
+        print(f"The sandbox {options.id!r} is not running. To start it: python -m sandbox up")
+    else:
+        print(f"{found['id']}: engine {found['engine']} ({found['detail']}), "
+              f"{found['memory']} MiB resident")  # fmt: skip
+        for host in found["hosts"]:
+            what = host["problem"] or (
+                f"Docker Engine {host['engine']}, {host['containers']} containers running"
+            )
+            print(f"{host['name']}  {host['address']}  {what}")
+        if broken:
+            print("What to do: python -m sandbox reset")
+    return 1 if broken or not found["running"] else 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from sandbox.status import doctor
+
+    found = doctor(options.id)
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return 0 if found["ok"] else 1
+    print(f"Machine: {found['machine']}")
+    print(f"Engine: {found['engine'] or 'none'} ({found['why']})")
+    vm = found["vm"]
+    if vm["works"]:
+        print(f"Embedded VM: QEMU {vm['qemu']}, {vm['accelerator'].upper()} ({vm['because']})")
+        print(f"Its files: {vm['assets']['state']}, {vm['assets']['megabytes']} MiB "
+              f"in {found['cache']}")  # fmt: skip
+    else:
+        print(f"Embedded VM: misses {', '.join(vm['missing'])}")
+    for driver, lack in found["drivers"].items():
+        print(f"Driver {driver}: {lack or 'works'}")
+    for line in found["advice"]:
+        print(f"To get more: {line}")
+    return 0 if found["ok"] else 1
+
+
+def _build(options: argparse.Namespace) -> int:
+    from sandbox import hosts
+    from sandbox.engine.vm import VMEngine
+
+    progress = TextProgress()
+    folder = VMEngine().build(hosts.recipe(options.hosts), progress)
+    progress.done(f"The sandbox's files are ready in {folder.parent}")
+    return 0
+
+
+def _shell(options: argparse.Namespace) -> int:
+    return sandboxes.host(options.host, id=options.id).shell()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="Real Docker hosts for the course Docker Networking, Wire by Wire.",
+        epilog="Exit status: 0 done, 1 not so or not possible (the message says why), 2 usage.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, act: Callable[[Any], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(act=act)
+        added.add_argument(
+            "--id",
+            default=sandboxes.default_id(),
+            help="which sandbox (default: $SANDBOX_ID, or 'default')",
+        )
+        return added
+
+    up = command("up", _up, "bring up Docker hosts, or find the ones that run")
+    up.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
+    up.add_argument("--internet", action="store_true", help="let the hosts out to the network")
+    up.add_argument("--fresh", action="store_true", help="put running hosts back as new")
+    up.add_argument("--needs", nargs="+", default=[], metavar="CAPABILITY",
+                    help="what the hosts must be able to do, such as: ipvlan ipvs")  # fmt: skip
+    down = command("down", _down, "remove a sandbox and everything in it")
+    down.add_argument("--all", action="store_true", help="every sandbox of this account")
+    down.add_argument("--cache", action="store_true", help="the cached files too")
+    command("reset", _reset, "put every host back as new")
+    for name, act, text in (
+        ("status", _status, "say what runs, and whether each host's Docker Engine answers"),
+        ("doctor", _doctor, "say what this machine has and what to install to get more"),
+    ):
+        command(name, act, text).add_argument("--json", action="store_true", help="for programs")
+    build = command("build", _build, "make the VM's files now, so that up takes a second")
+    build.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
+    shell = command("shell", _shell, "open a shell on a host")
+    shell.add_argument("host", help="such as host-a")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.act(options)
+    except SandboxError as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("sandbox: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What runs, and what this machine can do: the facts behind ``status`` and ``doctor``."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+from sandbox import capabilities, paths
+from sandbox.engine import assets, qemu
+from sandbox.engine.choose import choose, running
+from sandbox.errors import SandboxError
+from sandbox.sandbox import find
+
+__all__ = ["doctor", "status"]
+
+
+def status(sandbox_id: str) -> dict[str, Any]:
+    """That sandbox: ``{"id", "running", "engine", "detail", "memory", "hosts": [...]}``.
+
+    memory: MiB resident.  Each host: ``{"name", "address", "engine", "containers", "problem"}``.
+    """
+    sandbox = find(sandbox_id)
+    if sandbox is None:
+        return {"id": sandbox_id, "running": False, "hosts": []}
+    engine = running(sandbox_id)
+    state = engine.state(sandbox_id) if engine else None
+    rows = []
+    for name in sandbox.hosts:
+        host = sandbox.host(name)
+        row = {"name": name, "address": host.address, "engine": "", "containers": 0, "problem": ""}
+        try:
+            info = host.client.info()
+            row |= {"engine": info["ServerVersion"], "containers": info["ContainersRunning"]}
+        except SandboxError as error:
+            row["problem"] = error.what
+        except Exception as error:
+            row["problem"] = f"The Docker Engine of {name} does not answer: {error}"
+        rows.append(row)
+    return {
+        "id": sandbox_id,
+        "running": True,
+        "engine": sandbox.engine,
+        "detail": state.detail if state else "",
+        "memory": _resident(state.pid) if state else 0,
+        "internet": sandbox.internet,
+        "hosts": rows,
+    }
+
+
+def _resident(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return int(fields["VmRSS"].split()[0]) // 1024
+    except (OSError, KeyError):
+        return 0
+
+
+def doctor(sandbox_id: str) -> dict[str, Any]:
+    """This machine: ``{"ok", "engine", "why", "vm", "assets", "drivers", "advice"}``."""
+    advice = []
+    lacking = assets.lacks()
+    vm: dict[str, Any] = {"works": not lacking, "missing": lacking}
+    if not lacking:
+        built = assets.status()
+        name, why = qemu.accelerator(built.path if built.ready else None)
+        vm |= {"qemu": qemu.version(), "accelerator": name, "because": why}
+        vm["assets"] = {"ready": built.ready, "state": built.why, "megabytes": built.size >> 20}
+        if not built.ready:
+            advice.append("python -m sandbox build: builds the VM's files, in 2 to 4 minutes")
+    else:
+        advice.append(f"sudo apt install --no-install-recommends {' '.join(lacking)}")
+    report: dict[str, Any] = {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        "cache": str(paths.cache_dir()),
+        "vm": vm,
+    }
+    try:
+        engine = choose(sandbox_id)
+        report |= {"ok": True, "engine": engine.name, "why": "it is the one that works here"}
+    except SandboxError as error:
+        report |= {"ok": False, "engine": "", "why": str(error)}
+    sandbox = find(sandbox_id)
+    if sandbox:
+        found = capabilities.probe(sandbox.host("a"))
+        report["drivers"] = {
+            driver: "; ".join(found[need] for need in needs if found[need])
+            for driver, needs in capabilities.DRIVERS.items()
+        }
+    else:
+        report["drivers"] = {}
+        advice.append("python -m sandbox up: then doctor tries each network driver on a host")
+    report["advice"] = advice
+    return report
