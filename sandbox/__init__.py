@@ -8,6 +8,7 @@ sb.host("a").run("docker network ls")
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.host import Host, Result
 from sandbox.magic import load_ipython_extension
+from sandbox.predict import predict
 from sandbox.sandbox import Sandbox, down, find, host, reset, up
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "down",
     "find",
     "host",
+    "predict",
     "reset",
     "up",
 ]

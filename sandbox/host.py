@@ -153,7 +153,7 @@ class Host:
                 fix="run it in one, or use %%host in a notebook",
             )
         size = os.get_terminal_size()
-        request = {
+        request: dict[str, object] = {
             "op": "exec",
             "argv": ["bash", "-l"],
             "env": {"TERM": os.environ.get("TERM", "xterm")},
@@ -175,7 +175,7 @@ class Host:
                 termios.tcsetattr(0, termios.TCSADRAIN, before)
 
     def _join(self, conn: socket.socket) -> int:
-        watched = [0, conn]
+        watched: list[int | socket.socket] = [0, conn]
         while True:
             ready, _, _ = select.select(watched, [], [])
             if 0 in ready:

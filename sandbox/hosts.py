@@ -100,7 +100,7 @@ def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Pro
         # The first container of a host is slow; a learner's should not be that one.
         status, output = container.exec_run(["docker", "run", "--rm", "toolbox", "true"])
         if status:
-            raise SandboxError(f"{host} runs no containers.", why=output.decode().strip())
+            raise SandboxError(f"{host} runs no containers.", why=_text(output))
 
 
 def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
@@ -132,5 +132,9 @@ def _await_ready(container: Container, host: str) -> None:
         if container.exec_run(["test", "-e", "/run/wire-by-wire/ready"])[0] == 0:
             return
         time.sleep(0.5)
-    log = container.exec_run(["tail", "-n", "3", "/var/log/dockerd.log"])[1].decode().strip()
+    log = _text(container.exec_run(["tail", "-n", "3", "/var/log/dockerd.log"])[1])
     raise SandboxError(f"{host} was not ready within {READY_SECONDS:.0f} s.", why=log)
+
+
+def _text(output: object) -> str:
+    return output.decode(errors="replace").strip() if isinstance(output, bytes) else ""

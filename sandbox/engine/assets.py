@@ -44,6 +44,7 @@ GUEST = Path(__file__).parent.parent / "guest"
 LIB = "/usr/lib/wire-by-wire"
 TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
 ROOT_FILES = ("agent.py", "mux.py", "probe.sh", "vm-init", "host-entrypoint")
+DOCUMENTATION = ("doc", "info", "locale", "man")
 MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
 # Seconds that each step took on a 2-core machine without KVM (tests/benchmarks); only the
 # display of the time left uses them.
@@ -260,7 +261,8 @@ def _build_base(folder: Path, progress: Progress) -> None:
         'disk=$(mktemp) view=$(mktemp -d); mount --bind "$1" "$view" 2> /dev/null || view=$1;'
         ' size=$(du -smx "$view" | cut -f1);'
         ' PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$view" "$disk"'
-        ' $((size + size / 8 + 32))M || exit; [ "$view" = "$1" ] || { umount "$view"; rmdir "$view"; };'
+        " $((size + size / 8 + 32))M || exit;"
+        ' [ "$view" = "$1" ] || umount "$view"; rmdir "$view" 2> /dev/null;'
         ' mv "$disk" "$1/root.ext4"',
         f"download /root.ext4 {shlex.quote(str(folder / 'root'))}",
     )
@@ -275,13 +277,15 @@ def _mmdebstrap(
     arguments = [
         "mmdebstrap", "--quiet", f"--variant={variant}", f"--include={','.join(packages)}",
         '--aptopt=Acquire::Check-Valid-Until "false"',
-        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "locale", "man")),
+        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in DOCUMENTATION),
         # A root that is only extracted comes to no later hook.
         *(f"--{'extract' if variant == 'extract' else 'customize'}-hook={hook}" for hook in hooks),
         f"--format={'tar' if output else 'null'}",
         suite, str(output or "-"),
     ]  # fmt: skip
-    result = subprocess.run(arguments, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    result = subprocess.run(
+        arguments, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     if result.returncode:
         if "No space left" in result.stderr:
             raise OSError("the disk filled up")

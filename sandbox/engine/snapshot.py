@@ -90,7 +90,7 @@ def _boot_and_save(
     left = assets.SECONDS["snapshot"]
     progress.step("Starting the VM for the first time", left=left)
     subprocess.run(
-        [assets.which("mke2fs"), "-q", "-t", "ext4", "-O", "^has_journal",
+        [assets.which("mke2fs") or "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal",
          "-E", "root_owner=0:0", folder / "data", DATA_SIZE],
         check=True, capture_output=True,
     )  # fmt: skip
@@ -145,8 +145,8 @@ def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerC
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise SandboxError("QEMU ended while the VM started.",
-                               why=(folder / "log").read_text(errors="replace").strip())  # fmt: skip
+            said = (folder / "log").read_text(errors="replace").strip()
+            raise SandboxError("QEMU ended while the VM started.", why=said)
         with contextlib.suppress(DockerException):
             return DockerClient(base_url=url, timeout=120)
         time.sleep(0.3)

@@ -243,7 +243,7 @@ def dial(target):
     return sock
 
 
-PIDS = {}
+PIDS: dict[str, int] = {}
 
 
 def container_pid(name):

@@ -1,0 +1,38 @@
+"""Options and fixtures for every suite."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# Kernels that nbval starts use this sandbox, and do not touch the developer's own.
+os.environ.setdefault("SANDBOX_ID", "test")
+os.environ["SANDBOX_ENGINE"] = "vm"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--no-skip", action="store_true", help="a test that would be skipped fails instead"
+    )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.skipped and item.config.getoption("--no-skip") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and --no-skip was given: {report.longrepr}"
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache folder of the test's own."""
+    monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path / "cache"

@@ -1,0 +1,100 @@
+"""The agent that runs in the VM and in every host, here on this machine."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from sandbox.errors import SandboxError
+from sandbox.guest import agent
+from sandbox.host import Host
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    path = str(tmp_path / "agent.sock")
+    monkeypatch.setattr(os.path, "dirname", lambda _: str(tmp_path))
+    threading.Thread(target=agent.serve_commands, args=(path,), daemon=True).start()
+    deadline = time.monotonic() + 5
+    while not os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    monkeypatch.undo()
+    return Host("host-a", "198.18.0.11", "unix:///nowhere", path)
+
+
+def test_a_command_gives_its_outputs_and_its_status(host):
+    result = host.run("echo out; echo err >&2; exit 3")
+    assert (result.code, result.stdout, result.stderr) == (3, "out\n", "err\n")
+
+
+def test_an_argument_list_is_not_parsed_by_a_shell(host):
+    assert host.run(["echo", "$HOME;", "*"]).stdout == "$HOME; *\n"
+
+
+def test_a_missing_program_is_status_127(host):
+    result = host.run(["no-such-program"])
+    assert result.code == 127
+    assert "no-such-program" in result.stderr
+
+
+def test_a_signal_is_128_and_its_number(host):
+    assert host.run("kill -TERM $$").code == 128 + signal.SIGTERM
+
+
+def test_much_output_arrives_whole(host):
+    assert host.run("seq 200000").stdout == "".join(f"{n}\n" for n in range(1, 200001))
+
+
+def test_a_background_child_does_not_hold_the_command_up(host):
+    began = time.monotonic()
+    assert host.run("sleep 20 & echo $!").code == 0
+    assert time.monotonic() - began < 5
+
+
+def test_a_command_that_takes_too_long_is_killed_and_named(host, tmp_path):
+    with pytest.raises(SandboxError, match="took longer than 1 s"):
+        host.run(f"echo $$ > {tmp_path}/pid; sleep 60", timeout=1)
+    pid = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 10
+    while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_interrupt_reaches_the_command(host):
+    seen = []
+
+    def output(_kind, data):
+        seen.append(data)
+        if b"ready" in data:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        host.stream(["bash", "-c", "trap 'echo caught; exit' INT; echo ready; sleep 30 & wait"],
+                    output)  # fmt: skip
+    assert b"caught" in b"".join(seen)
+
+
+def test_a_terminal_has_the_size_that_was_asked_for(host):
+    request = {"op": "exec", "argv": ["stty", "size"], "tty": [31, 97]}
+    with host._request(request) as conn:
+        conn.settimeout(5)
+        seen = b""
+        while (frame := agent.receive(conn)) and frame[0] != agent.EXIT:
+            seen += frame[1]
+    assert seen.strip() == b"31 97"
+
+
+def test_a_host_that_is_not_there_says_what_to_do(tmp_path):
+    gone = Host("host-a", "198.18.0.11", "unix:///nowhere", str(tmp_path / "none.sock"))
+    with pytest.raises(SandboxError, match="host-a does not answer") as caught:
+        gone.run("true")
+    assert "sandbox reset" in caught.value.fix
+
+
+def test_dialling_a_container_asks_the_engine_for_its_process(monkeypatch):
+    monkeypatch.setattr(agent, "container_pid", lambda name: {"host-a": os.getpid()}[name])
+    with pytest.raises(OSError):
+        agent.dial("host:host-a:/no/such/socket")

@@ -1,0 +1,97 @@
+"""Building is atomic, locked and says when the disk is full; no package is installed here."""
+
+import fcntl
+import threading
+
+import pytest
+
+from sandbox.engine import assets
+from sandbox.errors import SandboxError
+from sandbox.paths import cache_dir
+from sandbox.progress import Quiet
+
+
+def build(folder, content=b"x"):
+    with assets.building(folder, Quiet()) as fresh:
+        if fresh:
+            (fresh / "file").write_bytes(content)
+        return fresh
+
+
+def test_a_build_appears_whole_and_once(cache):
+    folder = cache_dir() / "base-1"
+    assert build(folder)
+    assert assets.complete(folder)
+    assert build(folder) is None
+
+
+@pytest.mark.parametrize("harm", ["truncate", "delete"])
+def test_a_damaged_build_is_built_again(cache, harm):
+    folder = cache_dir() / "base-1"
+    build(folder)
+    (folder / "file").unlink() if harm == "delete" else (folder / "file").write_bytes(b"")
+    assert not assets.complete(folder)
+    assert build(folder)
+    assert assets.complete(folder)
+
+
+def test_an_interrupted_build_leaves_nothing(cache):
+    folder = cache_dir() / "base-1"
+    with pytest.raises(KeyboardInterrupt), assets.building(folder, Quiet()) as fresh:
+        (fresh / "file").write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert sorted(p.name for p in cache_dir().iterdir()) == ["build.lock"]
+
+
+def test_what_a_killed_build_left_is_removed_by_the_next(cache):
+    (cache_dir() / "base-0.new").mkdir()
+    build(cache_dir() / "base-1")
+    assert not (cache_dir() / "base-0.new").exists()
+
+
+def test_a_full_disk_says_so_and_leaves_nothing(cache):
+    with pytest.raises(SandboxError, match="make room") as caught:
+        with assets.building(cache_dir() / "base-1", Quiet()):
+            raise OSError(28, "No space left on device")
+    assert "No space left" in caught.value.why
+    assert sorted(p.name for p in cache_dir().iterdir()) == ["build.lock"]
+
+
+def test_too_little_room_is_said_before_the_work(cache, monkeypatch):
+    monkeypatch.setattr(assets, "NEEDED_BYTES", 10**18)
+    with pytest.raises(SandboxError, match="could not be written"):
+        build(cache_dir() / "base-1")
+
+
+def test_two_builders_build_once(cache):
+    folder = cache_dir() / "base-1"
+    with (cache_dir() / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(build(folder)))
+                   for _ in range(2)]  # fmt: skip
+        for thread in threads:
+            thread.start()
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    for thread in threads:
+        thread.join(10)
+    assert len([fresh for fresh in results if fresh]) == 1
+
+
+def test_an_older_build_is_pruned_unless_in_use(cache):
+    first, second, third = (cache_dir() / f"base-{n}" for n in range(3))
+    build(first)
+    with assets.hold(first):
+        build(second)
+        assert first.exists()
+    build(third)
+    assert not first.exists()
+    assert not second.exists()
+
+
+def test_the_initramfs_is_a_newc_archive():
+    archive = assets._cpio({"init": b"#!", "bin/busybox": b"12345"})
+    assert archive.startswith(b"070701")
+    assert archive.count(b"070701") == 4
+    assert len(archive) % 4 == 0
+    assert b"TRAILER!!!" in archive

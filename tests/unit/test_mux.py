@@ -1,0 +1,124 @@
+"""Streams over one link, on socket pairs and a server of the test's own."""
+
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from sandbox.guest.mux import WINDOW, Loop, Mux
+
+
+class Ends:
+    """A supervisor's and a guest's mux over a socket pair, each with its loop in a thread."""
+
+    def __init__(self, dial):
+        a, b = socket.socketpair()
+        self.loops = Loop(), Loop()
+        self.near = Mux(self.loops[0], a.detach())
+        self.far = Mux(self.loops[1], b.detach(), dial=dial)
+        self.running = True
+        self.threads = [threading.Thread(target=self._run, args=(loop,)) for loop in self.loops]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, loop):
+        while self.running:
+            loop.step(0.5)
+
+    def open(self, target):
+        ours, theirs = socket.socketpair()
+        ours.settimeout(10)
+        self.loops[0].call(lambda: self.near.open(theirs, target))
+        return ours
+
+    def close(self):
+        self.running = False
+        for loop in self.loops:
+            loop.call(lambda: None)
+        for thread in self.threads:
+            thread.join(5)
+
+
+def echo(sock):
+    with sock:
+        while data := sock.recv(65536):
+            sock.sendall(data)
+
+
+@pytest.fixture
+def ends():
+    stuck = []
+
+    def dial(target):
+        if target == "nowhere":
+            raise ConnectionRefusedError("nobody is there")
+        ours, theirs = socket.socketpair()
+        if target == "echo":
+            threading.Thread(target=echo, args=(ours,), daemon=True).start()
+        else:
+            stuck.append(ours)
+        return theirs
+
+    pair = Ends(dial)
+    yield pair
+    pair.close()
+
+
+def read_all(sock):
+    data = b""
+    while more := sock.recv(65536):
+        data += more
+    return data
+
+
+def test_bytes_come_back_in_order_however_many(ends):
+    sent = os.urandom(3 * WINDOW + 17)
+    with ends.open("echo") as sock:
+        writer = threading.Thread(target=lambda: (sock.sendall(sent), sock.shutdown(1)))
+        writer.start()
+        assert read_all(sock) == sent
+        writer.join(5)
+
+
+def test_streams_do_not_mix(ends):
+    socks = [ends.open("echo") for _ in range(20)]
+    for number, sock in enumerate(socks):
+        sock.sendall(b"%d" % number * 1000)
+        sock.shutdown(1)
+    for number, sock in enumerate(socks):
+        assert read_all(sock) == b"%d" % number * 1000
+
+
+def test_a_target_that_refuses_ends_the_stream(ends):
+    with ends.open("nowhere") as sock:
+        assert sock.recv(1) == b""
+
+
+def test_a_reader_that_never_reads_holds_up_no_other_stream(ends):
+    with ends.open("stuck") as slow, ends.open("echo") as quick:
+        slow.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            slow.sendall(bytes(8 * WINDOW))
+        quick.sendall(b"through")
+        assert quick.recv(7) == b"through"
+
+
+def test_the_links_end_ends_every_stream(ends):
+    with ends.open("echo") as sock:
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        ends.loops[1].call(ends.far.close)
+        assert sock.recv(1) == b""
+
+
+def test_hello_forgets_the_streams_of_an_earlier_session(ends):
+    with ends.open("echo") as sock:
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        ends.loops[0].call(ends.near.hello)
+        deadline = time.monotonic() + 5
+        while ends.far._streams and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not ends.far._streams

@@ -1,0 +1,94 @@
+"""Rules of the project that a machine can hold us to."""
+
+import ast
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "sandbox"
+# Which layer a module belongs to; it imports from its own layer or lower ones.
+LAYERS = {
+    "errors": 0, "paths": 0, "progress": 0, "guest": 0,
+    "engine": 1,
+    "hosts": 2, "host": 2, "capabilities": 3, "sandbox": 4, "status": 5,
+    "predict": 5, "magic": 5, "__init__": 6, "__main__": 7,
+}  # fmt: skip
+MAY_IMPORT_DOCKER = {"engine", "host", "hosts"}
+NOTEBOOKS = sorted(ROOT.glob("lessons/*.ipynb"))
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path, path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize(("path", "name"), modules(), ids=str)
+def test_imports_go_down_the_layers(path, name):
+    for imported in imports(path):
+        top, *rest = imported.split(".")
+        if top == "sandbox" and rest and rest[0] in LAYERS:
+            assert LAYERS[rest[0]] <= LAYERS[name], f"{name} imports {imported}"
+        if top == "docker":
+            assert name in MAY_IMPORT_DOCKER, f"{name} imports docker"
+
+
+def test_conda_and_pip_install_the_same():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    conda = {name.replace("docker-py", "docker") for name in conda if name != "pip"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert conda == {*project["dependencies"], f"python{project['requires-python']}"}
+
+
+def test_make_help_lists_every_target():
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.M))
+    said = subprocess.run(["make", "help"], capture_output=True, text=True, check=True).stdout
+    assert {line.split()[1] for line in said.splitlines() if line.startswith("make ")} == targets
+
+
+def test_the_lock_file_pins_every_package():
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        assert re.fullmatch(r"[A-Za-z0-9_.-]+==[^ ]+|#.*", line), line
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_are_committed_executed(path):
+    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    assert [c["execution_count"] for c in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        source = "".join(cell["source"])
+        if source.startswith("%%host"):
+            assert cell["outputs"] or re.search(r"> /dev/null\s*$", source), source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_shell_cells_are_short_and_so_is_their_output(path):
+    for cell in json.loads(path.read_text())["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and source.startswith("%%host"):
+            assert len(source.splitlines()) <= 9, source
+            text = "".join("".join(out.get("text", "")) for out in cell["outputs"])
+            assert len(text.splitlines()) <= 25, source
+
+
+def test_no_path_of_one_machine_is_committed():
+    names = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout
+    for name in names.splitlines():
+        path = ROOT / name
+        if path.is_file():
+            assert not re.search(rb"/home/[a-z]+/|/root/\.|\.pyenv", path.read_bytes()) or (
+                path == Path(__file__)
+            ), name

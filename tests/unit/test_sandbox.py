@@ -1,0 +1,82 @@
+"""What the public functions say to bad input, and what the hosts' plan holds; no engine."""
+
+import ipaddress
+import subprocess
+import sys
+
+import pytest
+
+import sandbox
+from sandbox import hosts
+from sandbox.__main__ import main
+from sandbox.engine import assets
+from sandbox.errors import SandboxError
+
+
+def test_the_public_surface_is_pinned():
+    assert sandbox.__all__ == [
+        "CellFailed", "Host", "Result", "Sandbox", "SandboxError",
+        "down", "find", "host", "predict", "reset", "up",
+    ]  # fmt: skip
+
+
+def test_importing_it_loads_no_docker_sdk():
+    code = "import sys, sandbox; sys.exit('docker' in sys.modules or 'ipywidgets' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_subnets_of_hosts_and_lan_never_overlap():
+    subnets = [ipaddress.ip_network(hosts.LAN), ipaddress.ip_network("198.19.255.0/24")]
+    for name in hosts.names(4):
+        for argument in hosts.dockerd_arguments(name):
+            if "bip=" in argument or "base=" in argument:
+                text = argument.split("base=")[-1].split("bip=")[-1].split(",")[0]
+                subnets.append(ipaddress.ip_interface(text).network)
+    assert len(subnets) == 2 + 4 * 3
+    for first in subnets:
+        assert [other for other in subnets if other.overlaps(first)] == [first]
+
+
+@pytest.mark.parametrize("name", ["a", "A", "host-a", " host-a "])
+def test_a_host_has_a_short_name_too(name):
+    assert hosts.full_name(name) == "host-a"
+
+
+@pytest.mark.parametrize("count", [0, 5, -1, "2", 1.0])
+def test_a_wrong_number_of_hosts_is_one_message(count):
+    with pytest.raises(SandboxError, match="1 to 4 hosts"):
+        sandbox.up(hosts=count)
+
+
+@pytest.mark.parametrize("name", ["UPPER", "a/b", "../up", "-x", "x" * 40])
+def test_a_bad_id_is_one_message(name):
+    with pytest.raises(SandboxError, match="cannot be a sandbox's id"):
+        sandbox.find(id=name)
+
+
+def test_an_unknown_engine_is_one_message(monkeypatch):
+    monkeypatch.setenv("SANDBOX_ENGINE", "podman")
+    with pytest.raises(SandboxError, match="docker or to vm"):
+        sandbox.up(id="none-such")
+
+
+def test_nothing_installed_says_what_to_install(monkeypatch, cache):
+    monkeypatch.setattr(assets.shutil, "which", lambda *_a, **_k: None)
+    monkeypatch.delenv("SANDBOX_ENGINE")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{cache}/none.sock")
+    with pytest.raises(SandboxError) as caught:
+        sandbox.up(id="none-such")
+    for part in ("No engine works here", "apt install", "qemu-system-x86", "mmdebstrap"):
+        assert part in str(caught.value)
+
+
+def test_the_command_line_gives_one_line_and_status_1(capsys, cache):
+    assert main(["shell", "host-a"]) == 1
+    said = capsys.readouterr().err
+    assert "is not running" in said
+    assert "Traceback" not in said
+
+
+def test_status_of_nothing_is_1_and_json_when_asked(capsys, cache):
+    assert main(["status", "--json"]) == 1
+    assert '"running": false' in capsys.readouterr().out
