@@ -50,9 +50,9 @@ def test_what_a_killed_build_left_is_removed_by_the_next(cache):
 
 
 def test_a_full_disk_says_so_and_leaves_nothing(cache):
-    with pytest.raises(SandboxError, match="make room") as caught:
-        with assets.building(cache_dir() / "base-1", Quiet()):
-            raise OSError(28, "No space left on device")
+    building = assets.building(cache_dir() / "base-1", Quiet())
+    with pytest.raises(SandboxError, match="make room") as caught, building:
+        raise OSError(28, "No space left on device")
     assert "No space left" in caught.value.why
     assert sorted(p.name for p in cache_dir().iterdir()) == ["build.lock"]
 

@@ -36,7 +36,7 @@ def imports(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize(("path", "name"), modules(), ids=str)
+@pytest.mark.parametrize(("path", "name"), list(modules()), ids=str)
 def test_imports_go_down_the_layers(path, name):
     for imported in imports(path):
         top, *rest = imported.split(".")
