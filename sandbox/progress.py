@@ -52,12 +52,6 @@ class TextProgress:
 class NotebookProgress:
     """One line of output that is rewritten while steps run, and names the result at the end."""
 
-    def __init__(self) -> None:
-        from IPython.display import display
-
-        self._began = time.monotonic()
-        self._handle = display({"text/plain": "Starting"}, raw=True, display_id=True)
-
     def step(self, text: str, *, left: float | None = None) -> None:
         rest = f" (about {left:.0f} s left)" if left else ""
         self._show(f"{text}{rest} …")
@@ -66,7 +60,10 @@ class NotebookProgress:
         self._show(text)
 
     def _show(self, text: str) -> None:
-        self._handle.update({"text/plain": text}, raw=True)
+        from IPython.display import clear_output, display
+
+        clear_output(wait=True)
+        display({"text/plain": text}, raw=True)
 
 
 def best() -> Progress:

@@ -19,6 +19,7 @@ def store(path: Path) -> None:
         timeout=300,
         kernel_name="python3",
         store_widget_state=False,
+        coalesce_streams=True,
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()

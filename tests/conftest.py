@@ -36,3 +36,12 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def sandbox_up():
+    """Two hosts on the VM engine, removed at the session's end."""
+    import sandbox
+
+    yield sandbox.up(2, fresh=True)
+    sandbox.down()

@@ -1,0 +1,24 @@
+"""Every lesson is run by nbval, and what it prints is compared with what is stored."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("lessons/*.ipynb")), ids=lambda p: p.stem)
+def test_a_lesson_prints_what_is_stored(path, sandbox_up):
+    command = [
+        sys.executable, "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-q",
+        "--nbval-cell-timeout=240", "--nbval-current-env",
+        f"--nbval-sanitize-with={ROOT}/tests/lessons/sanitize.cfg",
+        "-o", "addopts=", "-c", "/dev/null", str(path),
+    ]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode == 0, result.stdout[-6000:]
+    assert "passed" in result.stdout
