@@ -50,20 +50,23 @@ class TextProgress:
 
 
 class NotebookProgress:
-    """One line of output that is rewritten while steps run, and names the result at the end."""
+    """A line of output that is rewritten while steps run, and is empty again at the end.
+
+    nbval sees the first content of a display and no update of it, so first and last are equal.
+    """
+
+    def __init__(self) -> None:
+        from IPython.display import display
+
+        self._line = display({"text/plain": ""}, raw=True, display_id=True)
 
     def step(self, text: str, *, left: float | None = None) -> None:
         rest = f" (about {left:.0f} s left)" if left else ""
-        self._show(f"{text}{rest} …")
+        self._line.update({"text/plain": f"{text}{rest} …"}, raw=True)
 
     def done(self, text: str) -> None:
-        self._show(text)
-
-    def _show(self, text: str) -> None:
-        from IPython.display import clear_output, display
-
-        clear_output(wait=True)
-        display({"text/plain": text}, raw=True)
+        self._line.update({"text/plain": ""}, raw=True)
+        print(text)
 
 
 def best() -> Progress:

@@ -34,14 +34,17 @@ def running(sandbox_id: str) -> Engine | None:
 
 def choose(sandbox_id: str) -> Engine:
     """The engine for that sandbox. Raises SandboxError, with what to install, if none works."""
-    _named()
+    if _named() == "docker":
+        raise SandboxError(
+            "The course cannot run its hosts on a Docker of your own yet.",
+            fix="unset SANDBOX_ENGINE: the embedded VM needs no Docker",
+        )
     vm = VMEngine()
     if vm.state(sandbox_id):
         return vm
     if lacking := vm.lacks():
         raise SandboxError(
-            "No engine works here: there is no Docker that may be used, and the embedded VM "
-            "misses programs.",
+            "No engine works here: the embedded VM misses programs.",
             why=f"missing: {', '.join(lacking)}",
             fix=f"sudo apt install --no-install-recommends {' '.join(lacking)}",
         )

@@ -1,0 +1,226 @@
+"""The sandbox's life: attach, reset, faults, and that nothing is left behind."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import sandbox
+from sandbox import capabilities
+from sandbox.engine.vm import VMEngine
+from sandbox.magic import run_cell
+from sandbox.paths import cache_dir, run_dir, run_root, state_dir
+from sandbox.progress import Quiet
+from sandbox.status import doctor, status
+
+pytestmark = pytest.mark.engine
+
+
+def cell(line, text):
+    written = []
+    run_cell(line, text, written.append)
+    return "".join(written)
+
+
+def run(code, **options):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          check=False, timeout=120, **options)  # fmt: skip
+
+
+def test_hosts_have_names_addresses_and_the_toolbox(two_hosts):
+    for name, address in (("host-a", "198.18.0.11"), ("host-b", "198.18.0.12")):
+        host = two_hosts.host(name)
+        assert host.run("hostname").stdout.strip() == name
+        assert f"{address}/24" in host.run("ip -br addr show eth0").stdout
+        [image] = host.client.images.list()
+        assert image.tags == ["toolbox:latest"]
+        assert image.attrs["Size"] < 60e6
+        assert host.client.info()["DefaultRuntime"] == "crun"
+
+
+def test_the_toolbox_has_every_program_of_its_description(two_hosts):
+    programs = "ip ping curl dig tcpdump nc iperf3 serve"
+    assert two_hosts.host("a").run(f"docker run --rm toolbox which {programs}").code == 0
+
+
+def test_the_guests_clock_is_right_after_a_resume(fresh):
+    assert abs(float(fresh.host("a").run("date +%s.%N").stdout) - time.time()) < 2
+
+
+def test_there_is_no_way_out_by_default(two_hosts):
+    began = time.monotonic()
+    assert two_hosts.host("a").run("curl -s -m 10 http://192.0.2.1").code == 7
+    assert time.monotonic() - began < 5
+
+
+def test_internet_opens_the_way_to_this_machines_resolver(own):
+    box = sandbox.up(2, internet=True, id=own())
+    assert box.host("a").run("ping -c 1 -W 2 198.19.255.2").code == 0
+
+
+def test_sockets_are_the_owners_alone_and_nothing_listens_on_tcp(two_hosts):
+    paths = list(run_dir(two_hosts.id).iterdir())
+    assert len(paths) == 6
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
+    pid = VMEngine().state(two_hosts.id).pid
+    inodes = {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.exists()}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            assert f"socket:[{line.split()[9]}]" not in inodes
+
+
+def test_reset_forgets_what_the_learner_did(fresh):
+    fresh.host("a").run("docker run -d --name x toolbox; touch /root/left; ip link set eth0 down")
+    fresh.reset(Quiet())
+    assert fresh.host("a").run("docker ps -aq; ls /root").stdout == ""
+    assert fresh.host("a").run("ping -c 1 -W 2 198.18.0.12").code == 0
+
+
+def test_a_killed_kernel_finds_its_hosts_again(fresh):
+    code = ("import sandbox, os, signal; sandbox.up(2).host('a').run('touch /root/mark');"
+            " os.kill(os.getpid(), signal.SIGKILL)")  # fmt: skip
+    assert run(code).returncode == -signal.SIGKILL
+    assert sandbox.up(2).host("a").run("ls /root").stdout == "mark\n"
+
+
+def test_a_killed_vm_is_recovered_by_up(fresh):
+    os.kill(VMEngine().state(fresh.id).pid, signal.SIGKILL)
+    assert sandbox.up(2).host("a").run("true").code == 0
+
+
+def test_a_killed_supervisor_takes_the_vm_along_and_up_recovers(fresh):
+    pid = VMEngine().state(fresh.id).pid
+    parent = int(Path(f"/proc/{pid}/stat").read_text().split()[3])
+    os.kill(parent, signal.SIGKILL)
+    assert sandbox.up(2).host("a").run("true").code == 0
+    assert not Path(f"/proc/{pid}/exe").exists()
+
+
+def test_a_killed_dockerd_shows_in_status_and_reset_repairs(fresh):
+    fresh.host("b").run("pkill -9 dockerd; sleep 1")
+    by_name = {host["name"]: host["problem"] for host in status(fresh.id)["hosts"]}
+    assert by_name["host-a"] == ""
+    assert "does not answer" in by_name["host-b"]
+    fresh.reset(Quiet())
+    assert not any(host["problem"] for host in status(fresh.id)["hosts"])
+
+
+def test_two_ups_at_once_give_one_sandbox(own):
+    id, found = own(), []
+    threads = [threading.Thread(target=lambda: found.append(sandbox.up(2, id=id)))
+               for _ in range(2)]  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(found) == 2
+    assert found[0].host("a").run("touch /root/one").code == 0
+    assert found[1].host("a").run("ls /root").stdout == "one\n"
+
+
+def test_a_lock_file_that_a_dead_process_left_stops_nobody(own):
+    id = own()
+    state_dir(id).mkdir(parents=True)
+    for name in ("start.lock", "alive"):
+        (state_dir(id) / name).write_text("4194305")
+    assert sandbox.up(2, id=id).host("a").run("true").code == 0
+
+
+def test_sandboxes_beside_each_other_share_nothing(fresh, own):
+    other = sandbox.up(2, id=own())
+    other.host("a").run("docker run -d --name x toolbox")
+    assert fresh.host("a").run("docker ps -aq").stdout == ""
+
+
+def test_a_truncated_snapshot_is_made_again(own):
+    from sandbox import hosts
+    from sandbox.engine import assets, snapshot
+
+    folder = VMEngine().build(hosts.recipe(2), Quiet())
+    state = folder / "state"
+    kept = state.read_bytes()
+    try:
+        state.write_bytes(kept[:1000])
+        assert not snapshot.ready(folder)
+    finally:
+        state.write_bytes(kept)
+    assert assets.complete(folder)
+
+
+def test_every_capability_is_there_on_the_vm(two_hosts):
+    assert not any(capabilities.probe(two_hosts.host("a")).values())
+
+
+def test_needs_are_checked_and_an_unknown_one_is_named(two_hosts):
+    assert sandbox.up(2, needs={"ipvlan", "ipvs"}).host("a")
+    with pytest.raises(sandbox.SandboxError, match="No such capability: warp"):
+        sandbox.up(2, needs={"warp"})
+
+
+def test_doctor_names_the_engine_and_the_drivers(two_hosts):
+    found = doctor(two_hosts.id)
+    assert found["engine"] == "vm"
+    assert set(found["drivers"]) == set(capabilities.DRIVERS)
+    assert json.dumps(found)
+
+
+def test_a_cell_streams_both_outputs_in_order(two_hosts):
+    assert cell("a", "echo one; echo two >&2; echo three") == "one\ntwo\nthree\n"
+
+
+def test_a_cell_stops_at_the_line_that_fails_and_names_it(two_hosts):
+    with pytest.raises(sandbox.CellFailed, match=r"'ls /nope' ended with status 2"):
+        cell("host-a", "echo before\nls /nope\necho after")
+
+
+def test_a_failure_in_a_pipe_counts(two_hosts):
+    with pytest.raises(sandbox.CellFailed):
+        cell("a", "ls /nope | cat")
+
+
+def test_an_expected_failure_must_come(two_hosts):
+    assert cell("a --expect-failure", "exit 7").endswith("[status 7, as expected]\n")
+    with pytest.raises(sandbox.CellFailed, match="was expected to fail"):
+        cell("a --expect-failure", "true")
+
+
+def test_head_cuts_long_output_and_says_so(two_hosts):
+    assert cell("a --head 2", "seq 10") == "1\n2\n… 8 more lines\n"
+
+
+@pytest.mark.parametrize("line", ["", "a b c", "a --head x", "nine", 'a "'])
+def test_a_bad_magic_line_is_one_message(two_hosts, line):
+    with pytest.raises(sandbox.SandboxError):
+        cell(line, "true")
+
+
+def left():
+    """What a sandbox could leave: processes, sockets, files."""
+    processes = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"sandbox.engine.supervisor" in words or words[0].startswith(b"qemu-system"):
+            processes.append(words)
+    files = [str(p) for root in (run_root(), cache_dir() / "sandboxes", Path("/tmp"))
+             for p in root.glob("*")]  # fmt: skip
+    return len(processes), sorted(files)
+
+
+@pytest.mark.timeout(300)
+def test_twenty_cycles_of_up_and_down_leave_nothing(own):
+    id = own()
+    before = left()
+    for _ in range(20):
+        sandbox.up(2, id=id, progress=Quiet())
+        sandbox.down(id=id)
+    assert left() == before
