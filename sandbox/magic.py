@@ -44,7 +44,11 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
 
     Raises CellFailed if a command fails that should not, or none fails and one should.
     """
-    options = _parser().parse_args(shlex.split(line))
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise SandboxError(f"%%host: {error} in {line!r}.", fix="%%host a") from error
+    options = _parser().parse_args(words)
     target = host(options.name)
     head = _Head(write, options.head)
     take = text_writer(head.write)

@@ -99,6 +99,10 @@ class VMEngine:
         told = _control(sandbox_id, "status")
         if told:
             _control(sandbox_id, "stop", timeout=STOP_SECONDS)
+            with contextlib.suppress(ProcessLookupError):
+                ended = os.pidfd_open(told["supervisor"])
+                select.select([ended], [], [], STOP_SECONDS)
+                os.close(ended)
         if not _await_end(folder):
             for pid in _supervisors(sandbox_id):
                 with contextlib.suppress(ProcessLookupError):

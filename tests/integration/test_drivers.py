@@ -50,36 +50,31 @@ def test_macvlan_on_a_vlan_reaches_the_other_hosts_container(fresh):
     assert "you are 10.5.0.11" in ok(
         fresh.host("a"), "docker exec c curl -s -m 10 http://10.5.0.12"
     )
-    assert "vlan id 5" in ok(fresh.host("a"), "ip -d link show eth0.5").replace("protocol", "")\
-        .replace("802.1Q ", "").replace("vlan  id", "vlan id")  # fmt: skip
+    assert " id 5 " in ok(fresh.host("a"), "ip -d link show eth0.5")
 
 
-@pytest.mark.parametrize("mode", ["l2", "l3"])
-def test_ipvlan_carries_between_hosts(fresh, mode):
+def test_ipvlan_l2_carries_between_hosts(fresh):
     for name, octet in (("a", 1), ("b", 2)):
         host = fresh.host(name)
-        subnet = "10.6.0.0/24" if mode == "l2" else f"10.6.{octet}.0/24"
-        address = f"10.6.0.1{octet}" if mode == "l2" else f"10.6.{octet}.10"
-        ok(host, f"docker network create -d ipvlan --subnet {subnet} -o parent=eth0"
-                 f" -o ipvlan_mode={mode} v")  # fmt: skip
-        ok(host, f"docker run -d --name c --network v --ip {address} toolbox")
-    if mode == "l3":
-        # In L3 mode nobody answers ARP for the subnet: the other host must be told the way.
-        for name, octet, via in (("a", 2, 12), ("b", 1, 11)):
-            ok(fresh.host(name), f"ip route add 10.6.{octet}.0/24 via 198.18.0.{via}")
-            ok(fresh.host(name), f"ip netns list; docker exec --privileged c ip route add "
-                                 f"10.6.{octet}.0/24 dev eth0 2>&1 || true")  # fmt: skip
-        ok(fresh.host("a"), "docker exec c ip route | grep default")
-        target = "10.6.2.10"
-        assert fresh.host("a").run(f"docker exec c ping -c 1 -W 2 {target}").code in (0, 1)
-        ok(fresh.host("a"), "docker run -d --name d --network v --ip 10.6.1.11 toolbox")
-        assert "you are 10.6.1.10" in ok(
-            fresh.host("a"), "docker exec c curl -s -m 10 http://10.6.1.11"
-        )
-    else:
-        assert "you are 10.6.0.11" in ok(
-            fresh.host("a"), "docker exec c curl -s -m 10 http://10.6.0.12"
-        )
+        ok(host, "docker network create -d ipvlan --subnet 10.6.0.0/24 -o parent=eth0 v")
+        ok(host, f"docker run -d --name c --network v --ip 10.6.0.1{octet} toolbox")
+    assert "you are 10.6.0.11" in ok(
+        fresh.host("a"), "docker exec c curl -s -m 10 http://10.6.0.12"
+    )
+
+
+def test_ipvlan_l3_routes_between_hosts(fresh):
+    for name, octet, other, via in (("a", 1, 2, 12), ("b", 2, 1, 11)):
+        host = fresh.host(name)
+        ok(host, f"docker network create -d ipvlan --subnet 10.6.{octet}.0/24 -o parent=eth0"
+                 " -o ipvlan_mode=l3 v")  # fmt: skip
+        ok(host, f"docker run -d --name c --network v --ip 10.6.{octet}.10 toolbox")
+        # L3 mode routes by the host's own table, and sends no ARP for the containers' subnets.
+        ok(host, f"ip route add 10.6.{other}.0/24 via 198.18.0.{via}")
+    assert "default dev eth0" in ok(fresh.host("a"), "docker exec c ip route")
+    assert "you are 10.6.1.10" in ok(
+        fresh.host("a"), "docker exec c curl -s -m 10 http://10.6.2.10"
+    )
 
 
 def test_overlay_service_answers_on_its_virtual_address_through_ipvs(fresh):
@@ -91,8 +86,8 @@ def test_overlay_service_answers_on_its_virtual_address_through_ipvs(fresh):
     ok(a, "docker service create -d --name web --network net --replicas 2"
           " --replicas-max-per-node 1 --no-resolve-image toolbox")  # fmt: skip
     deadline = time.monotonic() + 120
-    while (running := a.run("docker service ps web -f desired-state=running"
-                            " --format '{{.CurrentState}}'").stdout).count("Running") < 2:  # fmt: skip
+    listing = "docker service ps web -f desired-state=running --format '{{.CurrentState}}'"
+    while (running := a.run(listing).stdout).count("Running") < 2:
         assert time.monotonic() < deadline, running
         time.sleep(1)
     ok(a, "docker run -d --name client --network net toolbox sleep 600")

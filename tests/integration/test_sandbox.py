@@ -70,7 +70,7 @@ def test_sockets_are_the_owners_alone_and_nothing_listens_on_tcp(two_hosts):
     assert len(paths) == 6
     assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
     pid = VMEngine().state(two_hosts.id).pid
-    inodes = {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.exists()}
+    inodes = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             assert f"socket:[{line.split()[9]}]" not in inodes

@@ -1,0 +1,109 @@
+"""JupyterLab as a learner meets it: open a lesson, run cells, click the widget."""
+
+import json
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab on loopback, with its token."""
+    home = tmp_path_factory.mktemp("jupyter")
+    notebooks = home / "course"
+    shutil.copytree(ROOT / "lessons", notebooks / "lessons")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1",
+         "--ServerApp.port=0", "--allow-root", f"--notebook-dir={notebooks}",
+         f"--ServerApp.config_file={home}/none.py", "--LabApp.news_url=None"],
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=home,
+    )  # fmt: skip
+    try:
+        yield _address(process)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _address(process):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if select.select([process.stderr], [], [], 1)[0]:
+            line = process.stderr.readline()
+            if found := re.search(r"(http://127\.0\.0\.1:\d+/lab)(\?token=\w+)", line):
+                return found.groups()
+    raise AssertionError("JupyterLab did not say its address within 60 s")
+
+
+@pytest.fixture(scope="module")
+def page(lab):
+    with playwright.sync_playwright() as session:
+        browser = session.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox", "--disable-background-networking"],
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 1400})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def open_lesson(page, lab, name):
+    address, token = lab
+    page.goto(f"{address}/tree/lessons/{name}{token}&reset")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.wait_for_function(
+        "() => document.querySelector('.jp-Notebook-ExecutionIndicator')"
+        "?.getAttribute('data-status') === 'idle'"
+    )
+
+
+def run_code_cell(page, number):
+    cell = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+    cell.scroll_into_view_if_needed()
+    cell.locator(".jp-InputPrompt").click()
+    page.keyboard.press("Control+Enter")
+    prompt = cell.locator(".jp-InputPrompt")
+    playwright.expect(prompt).to_have_text(re.compile(r"\[[1-9]\d*\]"), timeout=60_000)
+    return cell
+
+
+def test_the_server_asks_for_its_token(lab):
+    address, _ = lab
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(address.replace("/lab", "/api/contents"), timeout=10)
+    assert refused.value.code == 403
+
+
+def test_start_here_brings_up_hosts_and_runs_a_cell(page, lab, sandbox_up, tmp_path):
+    open_lesson(page, lab, "00-start-here.ipynb")
+    page.keyboard.press("Escape")
+    up = run_code_cell(page, 0)
+    playwright.expect(up.locator(".jp-OutputArea")).to_contain_text("host-a and host-b are up")
+    shell = run_code_cell(page, 1)
+    playwright.expect(shell.locator(".jp-OutputArea")).to_contain_text("198.18.0.11/24")
+    page.screenshot(path=tmp_path / "start-here.png")
+    assert (tmp_path / "start-here.png").stat().st_size > 10_000
+
+
+def test_a_prediction_stays_on_the_page(page, lab, sandbox_up, tmp_path):
+    lesson = json.loads((ROOT / "lessons/01-bridge.ipynb").read_text())
+    code = ["".join(c["source"]) for c in lesson["cells"] if c["cell_type"] == "code"]
+    question = next(n for n, source in enumerate(code) if "predict" in source)
+    open_lesson(page, lab, "01-bridge.ipynb")
+    run_code_cell(page, 0)
+    cell = run_code_cell(page, question)
+    cell.get_by_label("No, each has an address of its own").click()
+    playwright.expect(cell).to_contain_text("Your prediction: No, each has an address of its own")
+    page.screenshot(path=tmp_path / "predict.png")
