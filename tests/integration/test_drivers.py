@@ -46,9 +46,9 @@ def test_macvlan_on_a_vlan_reaches_the_other_hosts_container(fresh):
     for name, octet in (("a", 1), ("b", 2)):
         host = fresh.host(name)
         ok(host, "docker network create -d macvlan --subnet 10.5.0.0/24 -o parent=eth0.5 v")
-        ok(host, f"docker run -d --name c --network v --ip 10.5.0.1{octet} toolbox")
+        ok(host, f"docker run -d --name client --network v --ip 10.5.0.1{octet} toolbox")
     assert "you are 10.5.0.11" in ok(
-        fresh.host("a"), "docker exec c curl -s -m 10 http://10.5.0.12"
+        fresh.host("a"), "docker exec client curl -s -m 10 http://10.5.0.12"
     )
     assert " id 5 " in ok(fresh.host("a"), "ip -d link show eth0.5")
 
@@ -57,9 +57,9 @@ def test_ipvlan_l2_carries_between_hosts(fresh):
     for name, octet in (("a", 1), ("b", 2)):
         host = fresh.host(name)
         ok(host, "docker network create -d ipvlan --subnet 10.6.0.0/24 -o parent=eth0 v")
-        ok(host, f"docker run -d --name c --network v --ip 10.6.0.1{octet} toolbox")
+        ok(host, f"docker run -d --name client --network v --ip 10.6.0.1{octet} toolbox")
     assert "you are 10.6.0.11" in ok(
-        fresh.host("a"), "docker exec c curl -s -m 10 http://10.6.0.12"
+        fresh.host("a"), "docker exec client curl -s -m 10 http://10.6.0.12"
     )
 
 
@@ -68,12 +68,12 @@ def test_ipvlan_l3_routes_between_hosts(fresh):
         host = fresh.host(name)
         ok(host, f"docker network create -d ipvlan --subnet 10.6.{octet}.0/24 -o parent=eth0"
                  " -o ipvlan_mode=l3 v")  # fmt: skip
-        ok(host, f"docker run -d --name c --network v --ip 10.6.{octet}.10 toolbox")
+        ok(host, f"docker run -d --name client --network v --ip 10.6.{octet}.10 toolbox")
         # L3 mode routes by the host's own table, and sends no ARP for the containers' subnets.
         ok(host, f"ip route add 10.6.{other}.0/24 via 198.18.0.{via}")
-    assert "default dev eth0" in ok(fresh.host("a"), "docker exec c ip route")
+    assert "default dev eth0" in ok(fresh.host("a"), "docker exec client ip route")
     assert "you are 10.6.1.10" in ok(
-        fresh.host("a"), "docker exec c curl -s -m 10 http://10.6.2.10"
+        fresh.host("a"), "docker exec client curl -s -m 10 http://10.6.2.10"
     )
 
 
