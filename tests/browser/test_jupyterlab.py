@@ -31,7 +31,9 @@ def lab(tmp_path_factory):
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=home,
     )  # fmt: skip
     try:
-        yield _address(process)
+        address, token = _address(process)
+        _await_server(address)
+        yield address, token
     finally:
         process.terminate()
         process.wait(20)
@@ -45,6 +47,20 @@ def _address(process):
             if found := re.search(r"(http://127\.0\.0\.1:\d+/lab)(\?token=\w+)", line):
                 return found.groups()
     raise AssertionError("JupyterLab did not say its address within 60 s")
+
+
+def _await_server(address):
+    # It names its address a moment before it listens.
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=10).close()
+        except urllib.error.URLError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 @pytest.fixture(scope="module")
