@@ -1,0 +1,80 @@
+"""Measure the sandbox and print a table: make bench, or python -m tests.benchmarks [--cold].
+
+--cold builds everything again in a cache folder of its own, which takes minutes. The other
+figures come from the usual cache. Each is the middle one of five runs; first and last differ.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import sandbox
+from sandbox.engine.vm import VMEngine
+from sandbox.progress import Quiet
+from sandbox.status import status
+
+RUNS = 5
+ID = f"bench{os.getpid()}"
+
+
+def seconds(act):
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+def up():
+    box = sandbox.up(2, id=ID, progress=Quiet())
+    for name in box.hosts:
+        box.host(name).client.ping()
+
+
+def table(rows):
+    print("| what | middle | least | most |\n| --- | --- | --- | --- |")
+    for what, taken, unit in rows:
+        cells = (f"{value:.1f} {unit}" for value in (statistics.median(taken), min(taken),
+                                                     max(taken)))  # fmt: skip
+        print(f"| {what} | {' | '.join(cells)} |", flush=True)
+
+
+def cold():
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "sandbox", "build"]
+        subprocess.run(command, env={**os.environ, "WIRE_BY_WIRE_CACHE": folder}, check=True,
+                       stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
+
+
+def main():
+    rows = []
+    if "--cold" in sys.argv:
+        rows.append(("build from an empty cache", [seconds(cold)], "s"))
+    try:
+        up()
+        state = VMEngine().state(ID)
+        starts = []
+        for _ in range(RUNS):
+            sandbox.down(id=ID)
+            starts.append(seconds(up))
+        rows.append(("warm start until both hosts' Engines answer", starts, "s"))
+        memory = [status(ID)["memory"]]
+        box = sandbox.find(ID)
+        rows.append(("reset", [seconds(lambda: box.reset(Quiet())) for _ in range(RUNS)], "s"))
+        run = "docker run --rm toolbox true"
+        host = box.host("a")
+        rows.append(("docker run --rm, command line on a host",
+                     [seconds(lambda: host.run(run)) for _ in range(RUNS)], "s"))  # fmt: skip
+        rows.append(("docker run --rm, by the Engine API",
+                     [seconds(lambda: host.client.containers.run("toolbox", "true", remove=True))
+                      for _ in range(RUNS)], "s"))  # fmt: skip
+        rows.append(("resident memory, two hosts just up", memory, "MiB"))
+        rows.append(("the same after those containers", [status(ID)["memory"]], "MiB"))
+        print(state.detail)
+        table(rows)
+    finally:
+        sandbox.down(id=ID)
+
+
+main()
