@@ -18,6 +18,7 @@ setup: .venv/ready ## Install what the course needs and build the sandbox's file
 
 lab: setup ## Open the course in JupyterLab
 	@exec .venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=. \
+	    $(if $(filter 0,$(shell id -u)),--allow-root) \
 	    --LabApp.default_url=/lab/tree/lessons/00-start-here.ipynb $(LAB_OPTIONS)
 
 test: setup lint ## Run every test

@@ -73,6 +73,9 @@ class AssetStatus:
 def lacks() -> list[str]:
     """Names of the Debian packages that the VM engine misses here; [] when it can run."""
     missing = [package for program, package in _PROGRAMS.items() if not which(program)]
+    if os.getuid() and not which("newuidmap"):
+        # Without root, mmdebstrap works in a user namespace.
+        missing.append("uidmap")
     if not _KEYRING.exists():
         missing.append("debian-archive-keyring")
     return missing
