@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import lzma
+import os
 import shlex
 import shutil
 import subprocess
