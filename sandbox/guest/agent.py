@@ -98,7 +98,9 @@ def execute(conn, request):
     else:
         streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
 
-    def own_terminal():
+    def prepare_child():
+        # A shell starts background jobs, as we are, with SIGINT ignored; children inherit that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         if size:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
@@ -107,7 +109,7 @@ def execute(conn, request):
         env=env,
         cwd=request.get("cwd") or "/root",
         start_new_session=True,
-        preexec_fn=own_terminal,
+        preexec_fn=prepare_child,
         **streams,
     )
     if size:
@@ -323,8 +325,6 @@ def relay_stdio(path):
 
 
 def main(arguments):
-    # A shell starts its background jobs with SIGINT ignored, and so would their children be.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if arguments[:1] == ["dial"] and len(arguments) == 2:
         relay_stdio(arguments[1])
     elif arguments == ["host"]:
