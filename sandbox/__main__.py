@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox import sandbox as sandboxes
 from sandbox.errors import SandboxError
-from sandbox.paths import cache_dir
+from sandbox.paths import cache_dir, sandbox_ids
 from sandbox.progress import TextProgress
 
 __all__ = ["main"]
@@ -32,9 +32,7 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    from sandbox.engine.vm import VMEngine
-
-    names = VMEngine.ids() if options.all else [options.id]
+    names = sandbox_ids() if options.all else [options.id]
     for name in names:
         sandboxes.down(id=name)
         print(f"{name} is removed")
@@ -96,11 +94,11 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     from sandbox import hosts
-    from sandbox.engine.vm import VMEngine
+    from sandbox.engine.choose import choose
 
     progress = TextProgress()
-    folder = VMEngine().build(hosts.recipe(options.hosts), progress)
-    progress.done(f"The sandbox's files are ready in {folder.parent}")
+    where = choose(options.id).build(hosts.recipe(options.hosts), progress)
+    progress.done(f"What the hosts need is ready: {where}")
     return 0
 
 

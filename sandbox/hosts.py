@@ -20,6 +20,7 @@ __all__ = [
     "LAN_GATEWAY",
     "MOST_HOSTS",
     "address",
+    "await_ready",
     "full_name",
     "names",
     "recipe",
@@ -91,12 +92,16 @@ def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Pro
     lan = f"{site.scope}lan"
     pool = IPAMPool(subnet=LAN, gateway=LAN_GATEWAY)
     client.networks.create(
-        lan, driver="bridge", labels=labels, ipam=IPAMConfig(pool_configs=[pool])
+        lan,
+        driver="bridge",
+        labels=labels,
+        internal=site.closed,
+        ipam=IPAMConfig(pool_configs=[pool]),
     )
     containers = [_start(client, site, lan, host) for host in hosts]
     for host, container in zip(hosts, containers, strict=True):
         progress.step(f"Waiting for {host}")
-        _await_ready(container, host)
+        await_ready(container, host)
         # The first container of a host is slow; a learner's should not be that one.
         status, output = container.exec_run(["docker", "run", "--rm", "toolbox", "true"])
         if status:
@@ -115,7 +120,10 @@ def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
         labels=dict(site.labels),
         host_config=client.api.create_host_config(
             privileged=True,
-            binds=[f"{volume.name}:/var/lib/docker"],
+            # An Engine with userns-remap refuses privileged containers otherwise.
+            userns_mode="host",
+            # Only the kernel that runs knows its modules; ip_vs and vxlan are among them.
+            binds=[f"{volume.name}:/var/lib/docker", "/lib/modules:/lib/modules:ro"],
             tmpfs={"/run": "", "/tmp": ""},
             network_mode=lan,
         ),
@@ -126,7 +134,8 @@ def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
     return container
 
 
-def _await_ready(container: Container, host: str) -> None:
+def await_ready(container: Container, host: str) -> None:
+    """Wait until that host's dockerd has its toolbox image. Raises SandboxError."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if container.exec_run(["test", "-e", "/run/wire-by-wire/ready"])[0] == 0:

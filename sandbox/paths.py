@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 
-__all__ = ["cache_dir", "run_dir", "run_root", "state_dir"]
+__all__ = ["cache_dir", "run_dir", "run_root", "sandbox_ids", "state_dir"]
 
 # sun_path holds 108 bytes on Linux and 104 on macOS (unix(7)), the closing NUL included.
 _SOCKET_PATH_MAX = 103
@@ -44,6 +44,11 @@ def cache_dir() -> Path:
 def state_dir(sandbox_id: str) -> Path:
     """The folder of one sandbox's disk and logs; not made here."""
     return cache_dir() / "sandboxes" / sandbox_id
+
+
+def sandbox_ids() -> list[str]:
+    """Ids of all sandboxes that run or left something."""
+    return sorted(path.name for path in (cache_dir() / "sandboxes").glob("*"))
 
 
 def run_root() -> Path:

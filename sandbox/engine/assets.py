@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandbox.engine import qemu
 from sandbox.errors import SandboxError
@@ -30,14 +31,21 @@ from sandbox.paths import cache_dir
 from sandbox.progress import Progress
 
 __all__ = [
+    "GUEST",
+    "LIB",
+    "TOOLBOX",
     "AssetStatus",
     "base",
     "building",
     "complete",
     "digest",
+    "guest_files",
     "hold",
     "lacks",
+    "mmdebstrap",
+    "packages",
     "status",
+    "toolbox_command",
     "which",
 ]
 
@@ -101,13 +109,14 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
-def _guest_files() -> list[tuple[str, bytes, int]]:
+def guest_files() -> list[tuple[str, bytes, int]]:
+    """What goes into the guest: for each file its path in ``guest``, its bytes, its x bits."""
     files = sorted(p for p in GUEST.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     return [(str(p.relative_to(GUEST)), p.read_bytes(), p.stat().st_mode & 0o111) for p in files]
 
 
 def _base_path() -> Path:
-    return cache_dir() / f"base-{digest(_guest_files(), Path(__file__).read_bytes())}"
+    return cache_dir() / f"base-{digest(guest_files(), Path(__file__).read_bytes())}"
 
 
 def status() -> AssetStatus:
@@ -223,32 +232,19 @@ def base(progress: Progress) -> Path:
 
 
 def _build_base(folder: Path, progress: Progress) -> None:
-    packages = tomllib.loads((GUEST / "packages.toml").read_text())
-    toolbox = packages["toolbox"]
+    listed = packages()
     work = folder / "work"
     work.mkdir()
     left = sum(SECONDS.values())
     progress.step("Installing the toolbox image's Debian packages", left=left)
-    _mmdebstrap(
-        packages["suite"],
-        "extract",
-        toolbox["packages"],
-        work / "toolbox.tar",
-        'cat "$1"/usr/share/ca-certificates/mozilla/*.crt > "$1/etc/ssl/certs/ca-certificates.crt"',
-        'cd "$1" && rm -rf ' + shlex.join(toolbox["drop"]),
-        'ln -sf nc.openbsd "$1/usr/bin/nc"',
-        # Whatever has no program of its own is busybox.
-        'for name in $("$1/usr/bin/busybox" --list); do [ -e "$1/usr/bin/$name" ] ||'
-        ' [ -e "$1/usr/sbin/$name" ] || ln -s busybox "$1/usr/bin/$name"; done',
-        f'cp -r --no-preserve=ownership {shlex.quote(str(GUEST / "toolbox"))}/. "$1"',
-    )
+    _mmdebstrap(toolbox_command(GUEST / "toolbox", work / "toolbox.tar"))
     left -= SECONDS["toolbox"]
     progress.step("Installing the hosts' Debian packages", left=left)
     files = shlex.join(str(GUEST / name) for name in ROOT_FILES)
-    _mmdebstrap(
-        packages["suite"],
+    command = mmdebstrap(
+        listed["suite"],
         "minbase",
-        [*packages["packages"], *packages["kernel"]],
+        [*listed["packages"], *listed["kernel"]],
         None,
         f'mkdir -p "$1{LIB}" "$1/usr/share/wire-by-wire" "$1/var/lib/docker"',
         f"copy-in {files} {LIB}",
@@ -270,15 +266,41 @@ def _build_base(folder: Path, progress: Progress) -> None:
         ' mv "$disk" "$1/root.ext4"',
         f"download /root.ext4 {shlex.quote(str(folder / 'root'))}",
     )
+    _mmdebstrap(command)
     (work / "vmlinuz").rename(folder / "vmlinuz")
     (folder / "initrd").write_bytes(_initramfs(work))
     shutil.rmtree(work)
 
 
-def _mmdebstrap(
+def packages() -> dict[str, Any]:
+    """``guest/packages.toml``."""
+    return tomllib.loads((GUEST / "packages.toml").read_text())
+
+
+def toolbox_command(files: Path, output: Path) -> list[str]:
+    """The command that makes the toolbox image's root; files: the folder ``guest/toolbox``."""
+    listed = packages()
+    toolbox = listed["toolbox"]
+    return mmdebstrap(
+        listed["suite"],
+        "extract",
+        toolbox["packages"],
+        output,
+        'cat "$1"/usr/share/ca-certificates/mozilla/*.crt > "$1/etc/ssl/certs/ca-certificates.crt"',
+        'cd "$1" && rm -rf ' + shlex.join(toolbox["drop"]),
+        'ln -sf nc.openbsd "$1/usr/bin/nc"',
+        # Whatever has no program of its own is busybox.
+        'for name in $("$1/usr/bin/busybox" --list); do [ -e "$1/usr/bin/$name" ] ||'
+        ' [ -e "$1/usr/sbin/$name" ] || ln -s busybox "$1/usr/bin/$name"; done',
+        f'cp -r --no-preserve=ownership {shlex.quote(str(files))}/. "$1"',
+    )
+
+
+def mmdebstrap(
     suite: str, variant: str, packages: list[str], output: Path | None, *hooks: str
-) -> None:
-    arguments = [
+) -> list[str]:
+    """An mmdebstrap(1) command. output: a tar archive; None when the hooks take what counts."""
+    return [
         "mmdebstrap", "--quiet", f"--variant={variant}", f"--include={','.join(packages)}",
         '--aptopt=Acquire::Check-Valid-Until "false"',
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in DOCUMENTATION),
@@ -287,6 +309,9 @@ def _mmdebstrap(
         f"--format={'tar' if output else 'null'}",
         suite, str(output or "-"),
     ]  # fmt: skip
+
+
+def _mmdebstrap(arguments: list[str]) -> None:
     result = subprocess.run(
         arguments, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )

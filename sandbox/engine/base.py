@@ -22,11 +22,13 @@ class Site:
         "" where the Engine is the sandbox's own.
     labels: go on everything made there.
     image: the image that hosts run.
+    closed: whether the Engine is to keep the LAN from every other network.
     """
 
     scope: str
     labels: Mapping[str, str]
     image: str
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class EngineState:
     base_url: where its API answers, as docker.DockerClient takes it.
     site: where on that Engine the sandbox is.
     detail: one line for people, such as ``QEMU 7.2, TCG, 1024 MB``.
-    pid: the VM's process, or 0.
+    pid: the VM's process; 0 where there is none.
     hosts: names of its hosts.  internet: whether they may reach beyond the sandbox.
     """
 
@@ -66,6 +68,13 @@ class Engine(Protocol):
     """Where an outer Docker Engine comes from. A new engine is one module with this shape."""
 
     name: str
+
+    def build(self, recipe: Recipe, progress: Progress) -> str:
+        """Make what a start needs, or find it made. Gives where it is, for people.
+
+        Raises SandboxError if it cannot.
+        """
+        ...
 
     def start(
         self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress

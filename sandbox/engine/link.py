@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from sandbox.engine import companion
 from sandbox.errors import SandboxError
 from sandbox.guest import agent
 from sandbox.guest.mux import Loop, Mux
@@ -43,15 +43,7 @@ def listen(loop: Loop, mux: Callable[[], Mux | None], path: Path, target: str) -
 
     mux: gives the link of the moment; None refuses the connection.
     """
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(mask)
-    listener.listen(64)
+    listener = companion.bind(path)
     listener.setblocking(False)
 
     def accept(_events: int) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import selectors
@@ -29,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.engine import assets, link, qemu
+from sandbox.engine import assets, companion, link, qemu
 from sandbox.errors import SandboxError
 from sandbox.guest.mux import Loop, Mux
 from sandbox.paths import run_dir, state_dir
@@ -167,12 +166,7 @@ class Supervisor:
         }
 
     def _listen_control(self) -> None:
-        path = self._run / CONTROL
-        control = socket.socket(socket.AF_UNIX)
-        mask = os.umask(0o177)
-        control.bind(str(path))
-        os.umask(mask)
-        control.listen(16)
+        control = companion.bind(self._run / CONTROL)
 
         def accept(_events: int) -> None:
             conn, _ = control.accept()
@@ -197,28 +191,20 @@ class Supervisor:
         self._loop.watch(control, selectors.EVENT_READ, accept)
 
 
-def _tell(reply: dict[str, object]) -> None:
-    print(json.dumps(reply), flush=True)
-    # The caller reads to the end of the pipe; the log takes what may follow.
-    os.dup2(2, 1)
-
-
 def main(sandbox_id: str) -> int:
     """Run one sandbox's VM to its end."""
     settings = Settings(**json.loads(sys.stdin.readline()))
-    state = state_dir(sandbox_id)
-    with (state / "alive").open("w") as alive, assets.hold(Path(settings.snapshot)), \
+    with companion.alive(sandbox_id), assets.hold(Path(settings.snapshot)), \
             assets.hold(Path(settings.base)):  # fmt: skip
-        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: sys.exit(0))
         supervisor = Supervisor(sandbox_id, settings)
         try:
             supervisor.start()
-            _tell({})
+            companion.tell()
             supervisor.serve()
         except SandboxError as error:
-            _tell({"what": error.what, "why": error.why, "fix": error.fix})
+            companion.tell(error)
             return 1
         finally:
             supervisor.clean()

@@ -1,0 +1,104 @@
+"""The hosts' image on an Engine that already runs: a docker build of the VM's package list."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.engine import assets
+from sandbox.errors import SandboxError
+from sandbox.progress import Progress
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+__all__ = ["dockerfile", "ensure", "present", "reference"]
+
+# Minutes on an Engine with a fast network; only the display uses it.
+SECONDS = 150
+HOST_FILES = ("agent.py", "probe.sh", "host-entrypoint")
+
+
+def dockerfile() -> str:
+    """The Dockerfile. Its ARG ``BASE`` is a Debian of the suite that packages.toml names."""
+    listed = assets.packages()
+    install = "RUN apt-get update && apt-get install --yes --no-install-recommends"
+    toolbox = assets.toolbox_command(Path("/toolbox"), Path("/toolbox.tar"))
+    return "\n".join(
+        [
+            f"ARG BASE=debian:{listed['suite']}-slim",
+            "FROM $BASE AS toolbox",
+            f"{install} mmdebstrap",
+            "COPY toolbox /toolbox",
+            f"RUN {shlex.join(toolbox)}",
+            "FROM $BASE",
+            f"{install} {' '.join(listed['packages'])} && rm -rf /var/lib/apt/lists/*",
+            f"COPY --from=toolbox /toolbox.tar {assets.TOOLBOX}",
+            f"COPY {' '.join(HOST_FILES)} {assets.LIB}/",
+            "",
+        ]
+    )
+
+
+def reference() -> str:
+    """The image's name and tag; the tag covers all that goes into it."""
+    return f"wire-by-wire/host:{assets.digest(assets.guest_files(), dockerfile())}"
+
+
+def present(client: DockerClient) -> bool:
+    """Whether that Engine has the image."""
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(reference())
+    except ImageNotFound:
+        return False
+    return True
+
+
+def ensure(client: DockerClient, progress: Progress) -> str:
+    """The image's reference, built on that Engine if need be. Raises SandboxError."""
+    if not present(client):
+        _build(client, progress)
+    return reference()
+
+
+def _build(client: DockerClient, progress: Progress) -> None:
+    from docker.errors import APIError
+
+    progress.step("Building the hosts' image on your Docker", left=SECONDS)
+    said = [""]
+    failure = ""
+    try:
+        for line in client.api.build(
+            fileobj=_context(), custom_context=True, tag=reference(), decode=True, rm=True,
+            forcerm=True, labels={"wire-by-wire.image": "host"},
+        ):  # fmt: skip
+            said.append(line.get("stream", "").strip())
+            failure = failure or line.get("error", "")
+    except APIError as error:
+        failure = error.explanation or str(error)
+    if failure:
+        last = [text for text in said if text][-6:]
+        raise SandboxError(
+            "The hosts' image could not be built on your Docker Engine.",
+            why="\n".join([*last, failure]),
+            fix="check that the Engine reaches its registry and a Debian mirror; "
+            "SANDBOX_ENGINE=vm uses the embedded VM, which needs no registry",
+        )
+
+
+def _context() -> io.BytesIO:
+    """The build's files as a tar archive; all belong to root, whoever builds."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        files = [("Dockerfile", dockerfile().encode(), 0), *assets.guest_files()]
+        for name, content, executable in files:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644 | executable
+            tar.addfile(entry, io.BytesIO(content))
+    archive.seek(0)
+    return archive
