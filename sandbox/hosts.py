@@ -24,6 +24,7 @@ __all__ = [
     "full_name",
     "names",
     "recipe",
+    "scope",
 ]
 
 LABEL = "wire-by-wire.sandbox"
@@ -49,6 +50,11 @@ def full_name(name: str) -> str:
     """``host-a`` for ``a``, ``A`` or ``host-a``."""
     short = name.strip().lower().removeprefix("host-")
     return f"host-{short}"
+
+
+def scope(sandbox_id: str) -> str:
+    """What the names of that sandbox's things begin with on an Engine that holds others."""
+    return f"wbw-{sandbox_id}-"
 
 
 def address(host: str) -> str:

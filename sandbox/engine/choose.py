@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from sandbox.engine.docker import DockerEngine
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
 
@@ -28,24 +29,38 @@ def _named() -> str:
 
 def running(sandbox_id: str) -> Engine | None:
     """The engine on which that sandbox runs already, or None."""
-    vm = VMEngine()
-    return vm if vm.state(sandbox_id) else None
+    engines: tuple[Engine, ...] = (VMEngine(), DockerEngine())
+    return next((engine for engine in engines if engine.state(sandbox_id)), None)
 
 
 def choose(sandbox_id: str) -> Engine:
-    """The engine for that sandbox. Raises SandboxError, with what to install, if none works."""
-    if _named() == "docker":
+    """The engine for that sandbox: the one on which it runs, else the one that SANDBOX_ENGINE
+    names, else a Docker that answers, else the VM.
+
+    Raises SandboxError, with what to install, if none works.
+    """
+    name = _named()
+    if (engine := running(sandbox_id)) and name in ("", engine.name):
+        return engine
+    if engine:
         raise SandboxError(
-            "The course cannot run its hosts on a Docker of your own yet.",
-            fix="unset SANDBOX_ENGINE: the embedded VM needs no Docker",
+            f"SANDBOX_ENGINE is {name}, and the sandbox {sandbox_id!r} runs on {engine.name}.",
+            fix="python -m sandbox down, and start it again; or unset SANDBOX_ENGINE",
         )
-    vm = VMEngine()
-    if vm.state(sandbox_id):
-        return vm
-    if lacking := vm.lacks():
+    lacking = VMEngine.lacks()
+    install = f"sudo apt install --no-install-recommends {' '.join(lacking)}"
+    no_docker = DockerEngine.unusable() if name != "vm" else ""
+    if name == "docker" and no_docker:
+        raise SandboxError("SANDBOX_ENGINE is docker, and no Docker can be used.", why=no_docker,
+                           fix="start Docker, or unset SANDBOX_ENGINE to use the embedded VM")  # fmt: skip
+    if name == "docker" or (not name and not no_docker):
+        return DockerEngine()
+    if lacking:
         raise SandboxError(
-            "No engine works here: the embedded VM misses programs.",
+            "No engine works here: no Docker can be used, and the embedded VM misses programs."
+            if not name
+            else "The embedded VM misses programs.",
             why=f"missing: {', '.join(lacking)}",
-            fix=f"sudo apt install --no-install-recommends {' '.join(lacking)}",
+            fix=install if name else f"start Docker, or: {install}",
         )
-    return vm
+    return VMEngine()

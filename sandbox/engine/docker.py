@@ -1,0 +1,275 @@
+"""The engine that uses a Docker which already runs: DOCKER_HOST, a context, the local socket."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sandbox import hosts
+from sandbox.engine import assets, companion, image
+from sandbox.engine.base import EngineState, Recipe, Site
+from sandbox.engine.daemon import Daemon, current, notes
+from sandbox.errors import SandboxError
+from sandbox.paths import run_dir, state_dir
+from sandbox.progress import Progress
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+__all__ = ["DockerEngine"]
+
+RELAY = "sandbox.engine.relay"
+HOSTS, RECIPE, INTERNET = ("wire-by-wire.hosts", "wire-by-wire.recipe", "wire-by-wire.internet")
+
+
+class DockerEngine:
+    """Sandboxes beside whatever else that Engine runs; see ``sandbox.engine.base.Engine``.
+
+    All that a sandbox makes there carries its label and a name that begins ``wbw-ID-``.
+    """
+
+    name = "docker"
+
+    @staticmethod
+    def unusable() -> str:
+        """Why the Engine of the moment cannot be used; "" when it can."""
+        try:
+            client = current().connect()
+            system = client.info()["OSType"]
+            client.close()
+        except SandboxError as error:
+            return str(error)
+        return "" if system == "linux" else f"it runs {system} containers, not Linux ones"
+
+    @staticmethod
+    def report() -> dict[str, Any]:
+        """What ``doctor`` says of it: ``{"works", "why", "version", "system", "notes",
+        "privileged"}``; privileged: "", why it is refused, or that it was not tried yet."""
+        if why := DockerEngine.unusable():
+            return {"works": False, "why": why}
+        daemon = current()
+        client = daemon.connect()
+        info = client.info()
+        privileged = "not tried: the hosts' image is not built yet (python -m sandbox build)"
+        if image.present(client):
+            privileged = _try_privileged(client)
+        client.close()
+        return {
+            "works": True,
+            "why": f"answers at {daemon.url} (from {daemon.origin})",
+            "version": info["ServerVersion"],
+            "system": info["OperatingSystem"],
+            "notes": notes(info),
+            "privileged": privileged,
+        }
+
+    def build(self, recipe: Recipe, progress: Progress) -> str:
+        """See ``Engine.build``: the hosts' image, on that Engine."""
+        client = current().connect()
+        reference = image.ensure(client, progress)
+        client.close()
+        return f"the image {reference}"
+
+    def start(
+        self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
+    ) -> EngineState:
+        """See ``Engine.start``."""
+        return self._bring_up(sandbox_id, recipe, internet, progress, fresh=False)
+
+    def reset(
+        self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
+    ) -> EngineState:
+        """See ``Engine.reset``: here the hosts are made again."""
+        return self._bring_up(sandbox_id, recipe, internet, progress, fresh=True)
+
+    def remove(self, sandbox_id: str) -> None:
+        """See ``Engine.remove``. Raises SandboxError if the sandbox's Engine does not answer."""
+        daemon = _saved(sandbox_id)
+        if daemon:
+            client = daemon.connect()
+            _remove_all(client, sandbox_id)
+            client.close()
+        for pid in companion.pids(RELAY, sandbox_id):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        companion.end(RELAY, sandbox_id)
+        shutil.rmtree(run_dir(sandbox_id), ignore_errors=True)
+        shutil.rmtree(state_dir(sandbox_id), ignore_errors=True)
+
+    def state(self, sandbox_id: str) -> EngineState | None:
+        """See ``Engine.state``."""
+        daemon = _saved(sandbox_id)
+        if daemon is None:
+            return None
+        try:
+            client = daemon.connect()
+        except SandboxError:
+            return None
+        found = _containers(client, sandbox_id)
+        state = _state(sandbox_id, client, found) if found else None
+        client.close()
+        return state
+
+    def host_url(self, sandbox_id: str, host: str) -> str:
+        """See ``Engine.host_url``."""
+        _relay(sandbox_id)
+        return f"unix://{run_dir(sandbox_id)}/{host}.sock"
+
+    def agent_path(self, sandbox_id: str, host: str) -> str:
+        """See ``Engine.agent_path``."""
+        _relay(sandbox_id)
+        return f"{run_dir(sandbox_id)}/{host}.agent.sock"
+
+    def _bring_up(
+        self, sandbox_id: str, recipe: Recipe, internet: bool, progress: Progress, *, fresh: bool
+    ) -> EngineState:
+        labels = {
+            hosts.LABEL: sandbox_id,
+            HOSTS: " ".join(recipe.hosts),
+            RECIPE: assets.digest(recipe.key, image.reference()),
+            INTERNET: str(internet),
+        }
+        with companion.starting(sandbox_id, progress):
+            daemon = _saved(sandbox_id) if self.state(sandbox_id) else None
+            daemon = daemon or current()
+            client = daemon.connect()
+            found = _containers(client, sandbox_id)
+            if fresh or not _matches(found, labels, recipe.hosts):
+                _save(sandbox_id, daemon)
+                with _named(client, sandbox_id):
+                    _remove_all(client, sandbox_id)
+                    reference = image.ensure(client, progress)
+                    site = Site(hosts.scope(sandbox_id), labels, reference, closed=not internet)
+                    progress.step("Bringing up the hosts")
+                    recipe.prepare(client, site, progress)
+            else:
+                for container, host in zip(found, recipe.hosts, strict=True):
+                    hosts.await_ready(container, host)
+            _relay(sandbox_id)
+            state = _state(sandbox_id, client, _containers(client, sandbox_id))
+            client.close()
+        return state
+
+
+def _containers(client: DockerClient, sandbox_id: str) -> list[Container]:
+    """That sandbox's hosts in the order of their names, running or not."""
+    found = client.containers.list(
+        all=True, filters={"label": f"{hosts.LABEL}={sandbox_id}"}, ignore_removed=True
+    )
+    return sorted(found, key=lambda container: str(container.name))
+
+
+def _matches(found: list[Container], labels: dict[str, str], names: tuple[str, ...]) -> bool:
+    return len(found) == len(names) and all(
+        container.status == "running" and labels.items() <= container.labels.items()
+        for container in found
+    )
+
+
+def _state(sandbox_id: str, client: DockerClient, found: list[Container]) -> EngineState:
+    labels = {name: value for name, value in found[0].labels.items() if "wire-by-wire." in name}
+    version = client.version()
+    detail = f"Docker Engine {version['Version']}, Linux {version['KernelVersion']}"
+    site = Site(hosts.scope(sandbox_id), labels, image.reference())
+    return EngineState(
+        f"unix://{run_dir(sandbox_id)}/engine.sock", site, detail, 0,
+        tuple(labels[HOSTS].split()), labels[INTERNET] == "True",
+    )  # fmt: skip
+
+
+def _remove_all(client: DockerClient, sandbox_id: str) -> None:
+    """Remove everything there with that sandbox's label. Nothing there is no error."""
+    from docker.errors import NotFound
+
+    filters = {"label": f"{hosts.LABEL}={sandbox_id}"}
+    for container in _containers(client, sandbox_id):
+        with contextlib.suppress(NotFound):
+            container.remove(force=True, v=True)
+    for network in client.networks.list(filters=filters):
+        with contextlib.suppress(NotFound):
+            network.remove()
+    for volume in client.volumes.list(filters=filters):
+        with contextlib.suppress(NotFound):
+            volume.remove(force=True)
+
+
+@contextmanager
+def _named(client: DockerClient, sandbox_id: str) -> Iterator[None]:
+    """Leave nothing behind when hosts cannot be made, and say in our words why not."""
+    from docker.errors import APIError
+
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            _remove_all(client, sandbox_id)
+        if not isinstance(error, APIError):
+            raise
+        said = error.explanation or str(error)
+        if "overlap" in said:
+            raise SandboxError(
+                f"Another network of your Docker Engine has the LAN's addresses ({hosts.LAN}).",
+                why=", ".join(_overlapping(client)) or said,
+                fix="if it is another sandbox: python -m sandbox down --id ITS-ID; a Docker of "
+                "your own holds one sandbox at a time, SANDBOX_ENGINE=vm holds several",
+            ) from error
+        raise SandboxError(
+            "Your Docker Engine does not let the hosts be made.",
+            why=said,
+            fix="hosts need privileged containers; where those are not allowed, set "
+            "SANDBOX_ENGINE=vm",
+        ) from error
+
+
+def _overlapping(client: DockerClient) -> list[str]:
+    from ipaddress import ip_network
+
+    lan = ip_network(hosts.LAN)
+    found = []
+    for network in client.networks.list():
+        for pool in (network.attrs.get("IPAM") or {}).get("Config") or []:
+            subnet = ip_network(pool.get("Subnet") or "::/128")
+            if subnet.version == lan.version and subnet.overlaps(lan):
+                found.append(f"the network {network.name} has {subnet}")
+    return found
+
+
+def _try_privileged(client: DockerClient) -> str:
+    from docker.errors import DockerException
+
+    try:
+        client.containers.run(
+            image.reference(), ["true"], privileged=True, remove=True, network_mode="none",
+            userns_mode="host",
+        )  # fmt: skip
+    except DockerException as error:
+        return f"refused: {getattr(error, 'explanation', '') or error}"
+    return ""
+
+
+def _relay(sandbox_id: str) -> None:
+    """Have the relay run. Raises SandboxError if it cannot."""
+    daemon = _saved(sandbox_id)
+    if daemon and not companion.living(sandbox_id):
+        companion.launch(RELAY, sandbox_id, dataclasses.asdict(daemon))
+
+
+def _save(sandbox_id: str, daemon: Daemon) -> None:
+    path = state_dir(sandbox_id) / "docker.json"
+    path.write_text(json.dumps(dataclasses.asdict(daemon)))
+
+
+def _saved(sandbox_id: str) -> Daemon | None:
+    """The Engine on which that sandbox was made last."""
+    try:
+        return Daemon(**json.loads((state_dir(sandbox_id) / "docker.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
