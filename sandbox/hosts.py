@@ -15,19 +15,15 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 __all__ = [
-    "LABEL",
     "LAN",
     "LAN_GATEWAY",
     "MOST_HOSTS",
     "address",
-    "await_ready",
     "full_name",
     "names",
     "recipe",
-    "scope",
 ]
 
-LABEL = "wire-by-wire.sandbox"
 # 198.18.0.0/15 is set aside for tests of network devices (RFC 2544, RFC 6890), so it meets
 # neither a learner's own network nor the pools below.
 LAN = "198.18.0.0/24"
@@ -50,11 +46,6 @@ def full_name(name: str) -> str:
     """``host-a`` for ``a``, ``A`` or ``host-a``."""
     short = name.strip().lower().removeprefix("host-")
     return f"host-{short}"
-
-
-def scope(sandbox_id: str) -> str:
-    """What the names of that sandbox's things begin with on an Engine that holds others."""
-    return f"wbw-{sandbox_id}-"
 
 
 def address(host: str) -> str:
@@ -87,7 +78,12 @@ def recipe(count: int) -> Recipe:
     def prepare(client: DockerClient, site: Site, progress: Progress) -> None:
         make(client, site, hosts, progress)
 
-    return Recipe(key=f"{count} hosts {Path(__file__).read_text()}", hosts=hosts, prepare=prepare)
+    def await_ready(client: DockerClient, site: Site) -> None:
+        for host in hosts:
+            _await_ready(client.containers.get(f"{site.scope}{host}"), host)
+
+    key = f"{count} hosts {Path(__file__).read_text()}"
+    return Recipe(key, hosts, LAN, prepare, await_ready)
 
 
 def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Progress) -> None:
@@ -107,7 +103,7 @@ def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Pro
     containers = [_start(client, site, lan, host) for host in hosts]
     for host, container in zip(hosts, containers, strict=True):
         progress.step(f"Waiting for {host}")
-        await_ready(container, host)
+        _await_ready(container, host)
         # The first container of a host is slow; a learner's should not be that one.
         status, output = container.exec_run(["docker", "run", "--rm", "toolbox", "true"])
         if status:
@@ -140,8 +136,7 @@ def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
     return container
 
 
-def await_ready(container: Container, host: str) -> None:
-    """Wait until that host's dockerd has its toolbox image. Raises SandboxError."""
+def _await_ready(container: Container, host: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if container.exec_run(["test", "-e", "/run/wire-by-wire/ready"])[0] == 0:

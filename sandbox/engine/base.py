@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from sandbox.progress import Progress
 
-__all__ = ["Engine", "EngineState", "Recipe", "Site"]
+__all__ = ["LABEL", "Engine", "EngineState", "Recipe", "Site"]
+
+# Carried by everything that a sandbox makes on an outer Engine; its value is the sandbox's id.
+LABEL = "wire-by-wire.sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,16 @@ class Recipe:
 
     key: names that state; two recipes with one key lead to the same state.
     hosts: names of the Docker-in-Docker hosts that it makes, such as ``("host-a", "host-b")``.
+    lan: the subnet that they share.
     prepare: makes them on the outer Engine and returns when they answer.
+    await_ready: returns when those that are there already answer.
     """
 
     key: str
     hosts: tuple[str, ...]
+    lan: str
     prepare: Callable[[DockerClient, Site, Progress], None]
+    await_ready: Callable[[DockerClient, Site], None]
 
 
 @dataclass(frozen=True, slots=True)

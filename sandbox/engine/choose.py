@@ -51,8 +51,11 @@ def choose(sandbox_id: str) -> Engine:
     install = f"sudo apt install --no-install-recommends {' '.join(lacking)}"
     no_docker = DockerEngine.unusable() if name != "vm" else ""
     if name == "docker" and no_docker:
-        raise SandboxError("SANDBOX_ENGINE is docker, and no Docker can be used.", why=no_docker,
-                           fix="start Docker, or unset SANDBOX_ENGINE to use the embedded VM")  # fmt: skip
+        raise SandboxError(
+            "SANDBOX_ENGINE is docker, and no Docker can be used.",
+            why=no_docker,
+            fix="start Docker, or unset SANDBOX_ENGINE to use the embedded VM",
+        )
     if name == "docker" or (not name and not no_docker):
         return DockerEngine()
     if lacking:

@@ -30,6 +30,7 @@ __all__ = [
     "end",
     "launch",
     "living",
+    "pids",
     "starting",
     "tell",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import SandboxError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Daemon", "current", "notes"]
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 5
 DEFAULT_URL = "unix:///var/run/docker.sock"
 
 
@@ -48,7 +49,7 @@ class Daemon:
         except TLSParameterError as error:
             raise self._silent(str(error)) from error
 
-    def connect(self, timeout: float = 120.0) -> DockerClient:
+    def connect(self, timeout: int = 120) -> DockerClient:
         """A client of that Engine, which has answered. Raises SandboxError if it does not."""
         from docker import DockerClient
         from docker.errors import DockerException
@@ -68,7 +69,7 @@ class Daemon:
             )
         try:
             client = DockerClient(base_url=self.url, tls=self.tls() or False,
-                                  timeout=int(ANSWER_SECONDS))  # fmt: skip
+                                  timeout=ANSWER_SECONDS)  # fmt: skip
             client.ping()
         except (DockerException, OSError) as error:
             raise self._silent(_short(error)) from error
@@ -94,11 +95,11 @@ def current() -> Daemon:
     from docker.errors import DockerException
 
     if url := os.environ.get("DOCKER_HOST"):
-        folder = os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker")
-        secured = bool(os.environ.get("DOCKER_TLS_VERIFY"))
-        files = [os.path.join(folder, name) if secured else ""
-                 for name in ("ca.pem", "cert.pem", "key.pem")]  # fmt: skip
-        return Daemon(url, *files, "DOCKER_HOST")
+        if not os.environ.get("DOCKER_TLS_VERIFY"):
+            return Daemon(url, "", "", "", "DOCKER_HOST")
+        folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
+        ca, cert, key = (str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem"))
+        return Daemon(url, ca, cert, key, "DOCKER_HOST")
     name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
     if name == "default":
         return Daemon(DEFAULT_URL, "", "", "", "the default socket")

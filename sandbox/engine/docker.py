@@ -10,11 +10,11 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import hosts
 from sandbox.engine import assets, companion, image
-from sandbox.engine.base import EngineState, Recipe, Site
+from sandbox.engine.base import LABEL, EngineState, Recipe, Site
 from sandbox.engine.daemon import Daemon, current, notes
 from sandbox.errors import SandboxError
 from sandbox.paths import run_dir, state_dir
@@ -46,7 +46,7 @@ class DockerEngine:
             system = client.info()["OSType"]
             client.close()
         except SandboxError as error:
-            return str(error)
+            return f"{error.what} {error.why}".strip()
         return "" if system == "linux" else f"it runs {system} containers, not Linux ones"
 
     @staticmethod
@@ -97,10 +97,7 @@ class DockerEngine:
             client = daemon.connect()
             _remove_all(client, sandbox_id)
             client.close()
-        for pid in companion.pids(RELAY, sandbox_id):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        companion.end(RELAY, sandbox_id)
+        _end_relay(sandbox_id)
         shutil.rmtree(run_dir(sandbox_id), ignore_errors=True)
         shutil.rmtree(state_dir(sandbox_id), ignore_errors=True)
 
@@ -132,7 +129,7 @@ class DockerEngine:
         self, sandbox_id: str, recipe: Recipe, internet: bool, progress: Progress, *, fresh: bool
     ) -> EngineState:
         labels = {
-            hosts.LABEL: sandbox_id,
+            LABEL: sandbox_id,
             HOSTS: " ".join(recipe.hosts),
             RECIPE: assets.digest(recipe.key, image.reference()),
             INTERNET: str(internet),
@@ -143,16 +140,16 @@ class DockerEngine:
             client = daemon.connect()
             found = _containers(client, sandbox_id)
             if fresh or not _matches(found, labels, recipe.hosts):
-                _save(sandbox_id, daemon)
-                with _named(client, sandbox_id):
+                _save(sandbox_id, daemon, recipe.hosts)
+                _end_relay(sandbox_id)
+                with _named(client, sandbox_id, recipe.lan):
                     _remove_all(client, sandbox_id)
                     reference = image.ensure(client, progress)
-                    site = Site(hosts.scope(sandbox_id), labels, reference, closed=not internet)
+                    site = Site(_scope(sandbox_id), labels, reference, closed=not internet)
                     progress.step("Bringing up the hosts")
                     recipe.prepare(client, site, progress)
             else:
-                for container, host in zip(found, recipe.hosts, strict=True):
-                    hosts.await_ready(container, host)
+                recipe.await_ready(client, Site(_scope(sandbox_id), labels, image.reference()))
             _relay(sandbox_id)
             state = _state(sandbox_id, client, _containers(client, sandbox_id))
             client.close()
@@ -162,7 +159,7 @@ class DockerEngine:
 def _containers(client: DockerClient, sandbox_id: str) -> list[Container]:
     """That sandbox's hosts in the order of their names, running or not."""
     found = client.containers.list(
-        all=True, filters={"label": f"{hosts.LABEL}={sandbox_id}"}, ignore_removed=True
+        all=True, filters={"label": f"{LABEL}={sandbox_id}"}, ignore_removed=True
     )
     return sorted(found, key=lambda container: str(container.name))
 
@@ -178,7 +175,7 @@ def _state(sandbox_id: str, client: DockerClient, found: list[Container]) -> Eng
     labels = {name: value for name, value in found[0].labels.items() if "wire-by-wire." in name}
     version = client.version()
     detail = f"Docker Engine {version['Version']}, Linux {version['KernelVersion']}"
-    site = Site(hosts.scope(sandbox_id), labels, image.reference())
+    site = Site(_scope(sandbox_id), labels, image.reference())
     return EngineState(
         f"unix://{run_dir(sandbox_id)}/engine.sock", site, detail, 0,
         tuple(labels[HOSTS].split()), labels[INTERNET] == "True",
@@ -189,7 +186,7 @@ def _remove_all(client: DockerClient, sandbox_id: str) -> None:
     """Remove everything there with that sandbox's label. Nothing there is no error."""
     from docker.errors import NotFound
 
-    filters = {"label": f"{hosts.LABEL}={sandbox_id}"}
+    filters = {"label": f"{LABEL}={sandbox_id}"}
     for container in _containers(client, sandbox_id):
         with contextlib.suppress(NotFound):
             container.remove(force=True, v=True)
@@ -202,7 +199,7 @@ def _remove_all(client: DockerClient, sandbox_id: str) -> None:
 
 
 @contextmanager
-def _named(client: DockerClient, sandbox_id: str) -> Iterator[None]:
+def _named(client: DockerClient, sandbox_id: str, subnet: str) -> Iterator[None]:
     """Leave nothing behind when hosts cannot be made, and say in our words why not."""
     from docker.errors import APIError
 
@@ -216,8 +213,8 @@ def _named(client: DockerClient, sandbox_id: str) -> Iterator[None]:
         said = error.explanation or str(error)
         if "overlap" in said:
             raise SandboxError(
-                f"Another network of your Docker Engine has the LAN's addresses ({hosts.LAN}).",
-                why=", ".join(_overlapping(client)) or said,
+                f"Another network of your Docker Engine has the LAN's addresses ({subnet}).",
+                why=", ".join(_overlapping(client, subnet)) or said,
                 fix="if it is another sandbox: python -m sandbox down --id ITS-ID; a Docker of "
                 "your own holds one sandbox at a time, SANDBOX_ENGINE=vm holds several",
             ) from error
@@ -229,10 +226,10 @@ def _named(client: DockerClient, sandbox_id: str) -> Iterator[None]:
         ) from error
 
 
-def _overlapping(client: DockerClient) -> list[str]:
+def _overlapping(client: DockerClient, taken: str) -> list[str]:
     from ipaddress import ip_network
 
-    lan = ip_network(hosts.LAN)
+    lan = ip_network(taken)
     found = []
     for network in client.networks.list():
         for pool in (network.attrs.get("IPAM") or {}).get("Config") or []:
@@ -255,21 +252,39 @@ def _try_privileged(client: DockerClient) -> str:
     return ""
 
 
+def _scope(sandbox_id: str) -> str:
+    return f"wbw-{sandbox_id}-"
+
+
 def _relay(sandbox_id: str) -> None:
     """Have the relay run. Raises SandboxError if it cannot."""
-    daemon = _saved(sandbox_id)
-    if daemon and not companion.living(sandbox_id):
-        companion.launch(RELAY, sandbox_id, dataclasses.asdict(daemon))
+    if (path := _record(sandbox_id)).exists() and not companion.living(sandbox_id):
+        companion.launch(RELAY, sandbox_id, json.loads(path.read_text()))
 
 
-def _save(sandbox_id: str, daemon: Daemon) -> None:
-    path = state_dir(sandbox_id) / "docker.json"
-    path.write_text(json.dumps(dataclasses.asdict(daemon)))
+def _end_relay(sandbox_id: str) -> None:
+    for pid in companion.pids(RELAY, sandbox_id):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    companion.end(RELAY, sandbox_id)
+
+
+def _record(sandbox_id: str) -> Path:
+    return state_dir(sandbox_id) / "docker.json"
+
+
+def _save(sandbox_id: str, daemon: Daemon, hosts: tuple[str, ...]) -> None:
+    settings = {
+        "daemon": dataclasses.asdict(daemon),
+        "scope": _scope(sandbox_id),
+        "hosts": hosts,
+    }
+    _record(sandbox_id).write_text(json.dumps(settings))
 
 
 def _saved(sandbox_id: str) -> Daemon | None:
     """The Engine on which that sandbox was made last."""
     try:
-        return Daemon(**json.loads((state_dir(sandbox_id) / "docker.json").read_text()))
-    except (OSError, ValueError, TypeError):
+        return Daemon(**json.loads(_record(sandbox_id).read_text())["daemon"])
+    except (OSError, ValueError, TypeError, KeyError):
         return None

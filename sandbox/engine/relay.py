@@ -1,6 +1,7 @@
 """The companion of a sandbox on an Engine that already runs.
 
-    python -m sandbox.engine.relay ID      the Engine (daemon.Daemon) as JSON on standard input
+    python -m sandbox.engine.relay ID      on standard input one JSON line:
+        {"daemon": the fields of daemon.Daemon, "scope": "wbw-ID-", "hosts": ["host-a", ...]}
 
 Hosts open no port. Each connection to one of these sockets (mode 0600) in the sandbox's run
 folder goes through an exec of ``agent.py dial`` in the host's container:
@@ -24,17 +25,17 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from docker import APIClient
 from docker.errors import DockerException
 
 from sandbox.engine import assets, companion
+from sandbox.engine.base import LABEL
 from sandbox.engine.daemon import Daemon
 from sandbox.errors import SandboxError
 from sandbox.guest import agent
-from sandbox.hosts import LABEL, MOST_HOSTS, names, scope
 from sandbox.paths import run_dir
 
 __all__: list[str] = []
@@ -62,7 +63,7 @@ class _Exec:
         created = self._api.exec_create(container, command, stdin=True)
         stream = self._api.exec_start(created["Id"], socket=True)
         # For a unix socket docker-py gives the file object around it, which only reads.
-        self._sock: socket.socket = getattr(stream, "_sock", stream)
+        self._sock: socket.socket = cast("socket.socket", getattr(stream, "_sock", stream))
         self._stream = stream
         self._sock.settimeout(None)
 
@@ -164,8 +165,9 @@ def _watch(daemon: Daemon, sandbox_id: str) -> None:
         time.sleep(LOOK_SECONDS)
         try:
             client = daemon.connect()
-            filters = {"label": f"{LABEL}={sandbox_id}"}
-            missing = 0 if client.containers.list(all=True, filters=filters) else missing + 1
+            label = f"{LABEL}={sandbox_id}"
+            there = client.containers.list(all=True, filters={"label": label})
+            missing = 0 if there else missing + 1
             client.close()
         except (SandboxError, DockerException, OSError):
             return
@@ -175,7 +177,8 @@ def _watch(daemon: Daemon, sandbox_id: str) -> None:
 
 def main(sandbox_id: str) -> int:
     """Serve one sandbox's sockets."""
-    daemon = Daemon(**json.loads(sys.stdin.readline()))
+    settings = json.loads(sys.stdin.readline())
+    daemon = Daemon(**settings["daemon"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with companion.alive(sandbox_id):
@@ -187,12 +190,12 @@ def main(sandbox_id: str) -> int:
             shutil.rmtree(run, ignore_errors=True)
             run.mkdir(mode=0o700)
             dials: dict[str, Callable[[], _Stream]] = {"engine.sock": lambda: _Direct(daemon)}
-            for host in names(MOST_HOSTS):
+            for host in settings["hosts"]:
                 for name, path in (
                     (f"{host}.sock", "/run/docker.sock"),
                     (f"{host}.agent.sock", f"{agent.RUN}/agent.sock"),
                 ):
-                    dials[name] = _dial(daemon, version, scope(sandbox_id) + host, path)
+                    dials[name] = _dial(daemon, version, settings["scope"] + host, path)
             for name, dial in dials.items():
                 listener = companion.bind(run / name)
                 threading.Thread(target=_serve, args=(listener, dial), daemon=True).start()

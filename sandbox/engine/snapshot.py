@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.engine import assets, link, qemu
-from sandbox.engine.base import Recipe, Site
+from sandbox.engine.base import LABEL, Recipe, Site
 from sandbox.errors import SandboxError
 from sandbox.guest.mux import Loop, Mux
 from sandbox.paths import cache_dir, run_root
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SITE", "memory", "path", "ready", "take"]
 
-SITE = Site(scope="", labels={"wire-by-wire.sandbox": "vm"}, image="host")
+SITE = Site(scope="", labels={LABEL: "vm"}, image="host")
 DATA_SIZE = "6G"
 BOOT_SECONDS = 180.0
 
