@@ -57,8 +57,8 @@ def _status(options: argparse.Namespace) -> int:
     elif not found["running"]:
         print(f"The sandbox {options.id!r} is not running. To start it: python -m sandbox up")
     else:
-        print(f"{found['id']}: engine {found['engine']} ({found['detail']}), "
-              f"{found['memory']} MiB resident")  # fmt: skip
+        memory = f", {found['memory']} MiB resident" if found["memory"] else ""
+        print(f"{found['id']}: engine {found['engine']} ({found['detail']}){memory}")
         for host in found["hosts"]:
             what = host["problem"] or (
                 f"Docker Engine {host['engine']}, {host['containers']} containers running"
@@ -78,6 +78,14 @@ def _doctor(options: argparse.Namespace) -> int:
         return 0 if found["ok"] else 1
     print(f"Machine: {found['machine']}")
     print(f"Engine: {found['engine'] or 'none'} ({found['why']})")
+    docker = found["docker"]
+    if docker["works"]:
+        print(f"Docker {docker['version']}, {docker['system']}: {docker['why']}")
+        print(f"Privileged containers there: {docker['privileged'] or 'work'}")
+        for note in docker["notes"]:
+            print(f"Note: {note}")
+    else:
+        print(f"Docker: {docker['why']}")
     vm = found["vm"]
     if vm["works"]:
         print(f"Embedded VM: QEMU {vm['qemu']}, {vm['accelerator'].upper()} ({vm['because']})")

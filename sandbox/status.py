@@ -9,6 +9,7 @@ from typing import Any
 from sandbox import capabilities, paths
 from sandbox.engine import assets, qemu
 from sandbox.engine.choose import choose, running
+from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
 from sandbox.sandbox import find
 
@@ -57,8 +58,16 @@ def _resident(pid: int) -> int:
         return 0
 
 
+def _reason(engine: str, docker: dict[str, Any]) -> str:
+    if os.environ.get("SANDBOX_ENGINE"):
+        return f"SANDBOX_ENGINE={engine}"
+    if engine == "docker":
+        return docker["why"]
+    return "no Docker can be used" if not docker["works"] else "the sandbox runs on it already"
+
+
 def doctor(sandbox_id: str) -> dict[str, Any]:
-    """This machine: ``{"ok", "engine", "why", "vm", "assets", "drivers", "advice"}``."""
+    """This machine: ``{"ok", "engine", "why", "docker", "vm", "drivers", "advice"}``."""
     advice = []
     lacking = assets.lacks()
     vm: dict[str, Any] = {"works": not lacking, "missing": lacking}
@@ -71,14 +80,18 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
             advice.append("python -m sandbox build: builds the VM's files, in 2 to 4 minutes")
     else:
         advice.append(f"sudo apt install --no-install-recommends {' '.join(lacking)}")
+    docker = DockerEngine.report()
+    if docker["works"] and docker["privileged"].startswith("refused"):
+        advice.append("SANDBOX_ENGINE=vm: your Docker allows no privileged containers")
     report: dict[str, Any] = {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         "cache": str(paths.cache_dir()),
+        "docker": docker,
         "vm": vm,
     }
     try:
         engine = choose(sandbox_id)
-        report |= {"ok": True, "engine": engine.name, "why": "it is the one that works here"}
+        report |= {"ok": True, "engine": engine.name, "why": _reason(engine.name, docker)}
     except SandboxError as error:
         report |= {"ok": False, "engine": "", "why": str(error)}
     sandbox = find(sandbox_id)

@@ -208,6 +208,7 @@ def _named(client: DockerClient, sandbox_id: str, subnet: str) -> Iterator[None]
     except BaseException as error:
         with contextlib.suppress(Exception):
             _remove_all(client, sandbox_id)
+            _record(sandbox_id).unlink()
         if not isinstance(error, APIError):
             raise
         said = error.explanation or str(error)
