@@ -32,11 +32,15 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
+    from sandbox.engine.docker import DockerEngine
+
     names = sandbox_ids() if options.all else [options.id]
     for name in names:
         sandboxes.down(id=name)
         print(f"{name} is removed")
     if options.cache:
+        for name in DockerEngine.remove_images():
+            print(f"the image {name} is removed")
         shutil.rmtree(cache_dir())
         print(f"{cache_dir()} is empty")
     return 0

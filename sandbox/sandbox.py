@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sandbox import capabilities, hosts
-from sandbox.engine.choose import choose, running
+from sandbox.engine.choose import choose, remove, running
 from sandbox.errors import SandboxError
 from sandbox.host import Host
 from sandbox.progress import Progress, best
@@ -123,10 +123,11 @@ def reset(*, id: str | None = None) -> None:
 
 
 def down(*, id: str | None = None) -> None:
-    """Remove the sandbox and everything in it. None there is no error."""
-    sandbox_id = _checked(id)
-    engine = running(sandbox_id) or choose(sandbox_id)
-    engine.remove(sandbox_id)
+    """Remove the sandbox and everything in it. None there is no error.
+
+    Raises SandboxError if it is on a Docker that does not answer.
+    """
+    remove(_checked(id))
 
 
 def _running(id: str | None) -> Sandbox:

@@ -12,7 +12,7 @@ from sandbox.errors import SandboxError
 if TYPE_CHECKING:
     from sandbox.engine.base import Engine
 
-__all__ = ["choose", "running"]
+__all__ = ["choose", "remove", "running"]
 
 ENGINES = ("docker", "vm")
 
@@ -31,6 +31,13 @@ def running(sandbox_id: str) -> Engine | None:
     """The engine on which that sandbox runs already, or None."""
     engines: tuple[Engine, ...] = (VMEngine(), DockerEngine())
     return next((engine for engine in engines if engine.state(sandbox_id)), None)
+
+
+def remove(sandbox_id: str) -> None:
+    """Remove that sandbox wherever it is. Raises SandboxError if its Docker does not answer."""
+    # The VM engine's removal takes the record of the other one along.
+    DockerEngine().remove(sandbox_id)
+    VMEngine().remove(sandbox_id)
 
 
 def choose(sandbox_id: str) -> Engine:

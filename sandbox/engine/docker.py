@@ -93,13 +93,27 @@ class DockerEngine:
     def remove(self, sandbox_id: str) -> None:
         """See ``Engine.remove``. Raises SandboxError if the sandbox's Engine does not answer."""
         daemon = _saved(sandbox_id)
-        if daemon:
-            client = daemon.connect()
-            _remove_all(client, sandbox_id)
-            client.close()
+        if daemon is None:
+            return
+        client = daemon.connect()
+        _remove_all(client, sandbox_id)
+        client.close()
         _end_relay(sandbox_id)
         shutil.rmtree(run_dir(sandbox_id), ignore_errors=True)
         shutil.rmtree(state_dir(sandbox_id), ignore_errors=True)
+
+    @staticmethod
+    def remove_images() -> list[str]:
+        """Remove the images that ``build`` made on the Engine of the moment; gives their names."""
+        if DockerEngine.unusable():
+            return []
+        client = current().connect()
+        built = client.images.list(filters={"label": image.LABEL})
+        names = [name for found in built for name in found.tags]
+        for name in names:
+            client.images.remove(name, force=True)
+        client.close()
+        return names
 
     def state(self, sandbox_id: str) -> EngineState | None:
         """See ``Engine.state``."""

@@ -15,8 +15,9 @@ from sandbox.progress import Progress
 if TYPE_CHECKING:
     from docker import DockerClient
 
-__all__ = ["dockerfile", "ensure", "present", "reference"]
+__all__ = ["LABEL", "dockerfile", "ensure", "present", "reference"]
 
+LABEL = "wire-by-wire.image"
 # Minutes on an Engine with a fast network; only the display uses it.
 SECONDS = 150
 HOST_FILES = ("agent.py", "probe.sh", "host-entrypoint")
@@ -78,7 +79,7 @@ def _build(client: DockerClient, progress: Progress) -> None:
     try:
         for line in client.api.build(
             fileobj=_context(), custom_context=True, tag=reference(), decode=True, rm=True,
-            forcerm=True, labels={"wire-by-wire.image": "host"},
+            forcerm=True, labels={LABEL: "host"},
         ):  # fmt: skip
             said.append(line.get("stream", "").strip())
             failure = failure or line.get("error", "")
