@@ -59,6 +59,7 @@ MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
 # display of the time left uses them.
 SECONDS = {"toolbox": 14, "root": 50, "accelerator": 8, "snapshot": 80}
 NEEDED_BYTES = 4 * 1024**3
+FULL_BYTES = 16 * 1024**2
 
 _PROGRAMS = {
     qemu.QEMU: "qemu-system-x86",
@@ -180,13 +181,22 @@ def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
             fresh.rename(folder)
             _prune(folder)
         except OSError as error:
-            raise SandboxError(
-                f"The sandbox's files could not be written to {cache_dir()}.",
-                why=str(error),
-                fix="make room there, or set WIRE_BY_WIRE_CACHE to a folder on another disk",
-            ) from error
+            raise _unwritable(str(error)) from error
+        except (SandboxError, subprocess.CalledProcessError) as error:
+            # A program that meets a full disk dies of it; QEMU by SIGBUS, without a word.
+            if shutil.disk_usage(cache_dir()).free < FULL_BYTES:
+                raise _unwritable("the disk filled up") from error
+            raise
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _unwritable(why: str) -> SandboxError:
+    return SandboxError(
+        f"The sandbox's files could not be written to {cache_dir()}.",
+        why=why,
+        fix="make room there, or set WIRE_BY_WIRE_CACHE to a folder on another disk",
+    )
 
 
 def _require_space() -> None:

@@ -124,3 +124,41 @@ def test_a_prediction_stays_on_the_page(page, lab, sandbox_up, tmp_path):
     cell.get_by_label("No, each has an address of its own").click()
     playwright.expect(cell).to_contain_text("Your prediction: No, each has an address of its own")
     page.screenshot(path=tmp_path / "predict.png")
+
+
+def new_cell(page, text):
+    """A code cell below the last one, with that text."""
+    page.locator(".jp-Notebook .jp-CodeCell").last.locator(".jp-InputPrompt").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.keyboard.type(text)
+    return page.locator(".jp-Notebook .jp-CodeCell").last
+
+
+def test_interrupt_stops_the_command_on_the_host(page, lab, sandbox_up):
+    open_lesson(page, lab, "00-start-here.ipynb")
+    run_code_cell(page, 0)
+    cell = new_cell(page, "%%host a\necho begun; sleep 4343")
+    page.keyboard.press("Control+Enter")
+    playwright.expect(cell.locator(".jp-OutputArea")).to_contain_text("begun")
+    host = sandbox_up.host("a")
+    assert host.run("pgrep -f 'sleep 434[3]'").code == 0
+    page.keyboard.press("Escape")
+    page.keyboard.press("i")
+    page.keyboard.press("i")
+    prompt = cell.locator(".jp-InputPrompt")
+    playwright.expect(prompt).to_have_text(re.compile(r"\[[1-9]\d*\]"), timeout=20_000)
+    assert host.run("pgrep -f 'sleep 434[3]'").code == 1
+
+
+def test_tab_completes_the_names_of_hosts(page, lab, sandbox_up):
+    open_lesson(page, lab, "00-start-here.ipynb")
+    run_code_cell(page, 0)
+    cell = new_cell(page, "%%host ho")
+    page.keyboard.press("Tab")
+    menu = page.locator(".jp-Completer")
+    playwright.expect(menu).to_contain_text("host-b")
+    playwright.expect(menu).to_contain_text("host-a")
+    page.keyboard.press("Escape")
+    assert "%%host ho" in cell.inner_text()

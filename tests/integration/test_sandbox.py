@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import sandbox
-from sandbox import capabilities
+from sandbox import capabilities, hosts
+from sandbox.engine import assets, qemu, snapshot
 from sandbox.engine.vm import VMEngine
 from sandbox.magic import run_cell
 from sandbox.paths import cache_dir, run_dir, run_root, state_dir
@@ -139,19 +140,54 @@ def test_sandboxes_beside_each_other_share_nothing(fresh, own):
     assert fresh.host("a").run("docker ps -aq").stdout == ""
 
 
-def test_a_truncated_snapshot_is_made_again(own):
-    from sandbox import hosts
-    from sandbox.engine import assets, snapshot
+@pytest.mark.timeout(400)
+def test_four_hosts_come_up_from_a_damaged_snapshot(own):
+    recipe = hosts.recipe(4)
+    base = assets.base(Quiet())
+    folder = snapshot.path(recipe, base, qemu.accelerator(base)[0])
+    folder.mkdir(exist_ok=True)
+    (folder / "sizes.json").write_text('{"state": 1000}')
+    (folder / "state").write_bytes(b"cut off")
+    id = own()
+    box = sandbox.up(4, id=id, progress=Quiet())
+    assert box.host("a").run("for n in 12 13 14; do ping -c 1 198.18.0.$n; done").code == 0
+    addresses = set()
+    for name in box.hosts:
+        ran = box.host(name).run("docker run --rm toolbox hostname -i")
+        assert ran.code == 0, ran.stderr
+        addresses.add(ran.stdout)
+    assert len(addresses) == 4
+    assert status(id)["memory"] < 1800
 
-    folder = VMEngine().build(hosts.recipe(2), Quiet())
-    state = folder / "state"
-    kept = state.read_bytes()
-    try:
-        state.write_bytes(kept[:1000])
-        assert not snapshot.ready(folder)
-    finally:
-        state.write_bytes(kept)
-    assert assets.complete(folder)
+
+@pytest.mark.timeout(200)
+def test_a_disk_that_fills_while_building_says_so_and_is_left_empty(tmp_path):
+    base = assets.base(Quiet())
+    script = f"""
+import os, pathlib, subprocess
+from sandbox import hosts
+from sandbox.engine import assets, qemu, snapshot
+from sandbox.progress import Quiet
+cache = pathlib.Path(os.environ["WIRE_BY_WIRE_CACHE"])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", cache], check=True)
+(cache / {base.name!r}).symlink_to({str(base)!r})
+assets.NEEDED_BYTES = 0
+try:
+    snapshot.take(hosts.recipe(1), cache / {base.name!r}, "tcg", Quiet())
+finally:
+    print(sorted(p.name for p in cache.iterdir()))
+"""
+    (tmp_path / "cache").mkdir()
+    result = subprocess.run(
+        ["unshare", "--mount", *(["--user", "--map-root-user"] if os.getuid() else []),
+         sys.executable, "-c", script],
+        env={**os.environ, "WIRE_BY_WIRE_CACHE": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "could not be written" in result.stderr, result.stderr
+    assert "make room there" in result.stderr
+    assert "snapshot-" not in result.stdout
+    assert base.name in result.stdout
 
 
 def test_every_capability_is_there_on_the_vm(two_hosts):
