@@ -25,9 +25,9 @@ from sandbox.progress import Progress
 __all__ = [
     "START_SECONDS",
     "STOP_SECONDS",
-    "alive",
     "bind",
     "end",
+    "hold_alive",
     "launch",
     "living",
     "pids",
@@ -95,20 +95,22 @@ def tell(error: SandboxError | None = None) -> None:
     os.dup2(2, 1)
 
 
-@contextmanager
-def alive(sandbox_id: str) -> Iterator[None]:
-    """Hold the lock that says that this sandbox's companion lives. Raises BlockingIOError."""
-    with (state_dir(sandbox_id) / "alive").open("w") as lock:
-        # Who asks whether we live holds the lock for a moment.
-        for left in range(20, -1, -1):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not left:
-                    raise
-                time.sleep(0.05)
-        yield
+def hold_alive(sandbox_id: str) -> None:
+    """Lock the file that says that this sandbox's companion lives. Raises BlockingIOError.
+
+    Only the end of this process drops the lock, so that no lock means no process.
+    """
+    lock = os.open(state_dir(sandbox_id) / "alive", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # Who asks whether we live holds the lock for a moment.
+    for left in range(20, -1, -1):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not left:
+                os.close(lock)
+                raise
+            time.sleep(0.05)
 
 
 def living(sandbox_id: str) -> bool:

@@ -181,31 +181,31 @@ def main(sandbox_id: str) -> int:
     daemon = Daemon(**settings["daemon"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with companion.alive(sandbox_id):
-        run = run_dir(sandbox_id)
-        try:
-            client = daemon.connect()
-            version = client.api.api_version
-            client.close()
-            shutil.rmtree(run, ignore_errors=True)
-            run.mkdir(mode=0o700)
-            dials: dict[str, Callable[[], _Stream]] = {"engine.sock": lambda: _Direct(daemon)}
-            for host in settings["hosts"]:
-                for name, path in (
-                    (f"{host}.sock", "/run/docker.sock"),
-                    (f"{host}.agent.sock", f"{agent.RUN}/agent.sock"),
-                ):
-                    dials[name] = _dial(daemon, version, settings["scope"] + host, path)
-            for name, dial in dials.items():
-                listener = companion.bind(run / name)
-                threading.Thread(target=_serve, args=(listener, dial), daemon=True).start()
-            companion.tell()
-            _watch(daemon, sandbox_id)
-        except SandboxError as error:
-            companion.tell(error)
-            return 1
-        finally:
-            shutil.rmtree(Path(run), ignore_errors=True)
+    companion.hold_alive(sandbox_id)
+    run = run_dir(sandbox_id)
+    try:
+        client = daemon.connect()
+        version = client.api.api_version
+        client.close()
+        shutil.rmtree(run, ignore_errors=True)
+        run.mkdir(mode=0o700)
+        dials: dict[str, Callable[[], _Stream]] = {"engine.sock": lambda: _Direct(daemon)}
+        for host in settings["hosts"]:
+            for name, path in (
+                (f"{host}.sock", "/run/docker.sock"),
+                (f"{host}.agent.sock", f"{agent.RUN}/agent.sock"),
+            ):
+                dials[name] = _dial(daemon, version, settings["scope"] + host, path)
+        for name, dial in dials.items():
+            listener = companion.bind(run / name)
+            threading.Thread(target=_serve, args=(listener, dial), daemon=True).start()
+        companion.tell()
+        _watch(daemon, sandbox_id)
+    except SandboxError as error:
+        companion.tell(error)
+        return 1
+    finally:
+        shutil.rmtree(Path(run), ignore_errors=True)
     return 0
 
 

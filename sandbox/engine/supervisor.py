@@ -194,8 +194,8 @@ class Supervisor:
 def main(sandbox_id: str) -> int:
     """Run one sandbox's VM to its end."""
     settings = Settings(**json.loads(sys.stdin.readline()))
-    with companion.alive(sandbox_id), assets.hold(Path(settings.snapshot)), \
-            assets.hold(Path(settings.base)):  # fmt: skip
+    companion.hold_alive(sandbox_id)
+    with assets.hold(Path(settings.snapshot)), assets.hold(Path(settings.base)):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: sys.exit(0))
         supervisor = Supervisor(sandbox_id, settings)

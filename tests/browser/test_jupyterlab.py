@@ -88,10 +88,10 @@ def open_lesson(page, lab, name):
 
 def run_code_cell(page, number):
     cell = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
-    cell.scroll_into_view_if_needed()
-    cell.locator(".jp-InputPrompt").click()
-    page.keyboard.press("Control+Enter")
     prompt = cell.locator(".jp-InputPrompt")
+    # A click scrolls to its target, and looks it up again when JupyterLab draws the cell anew.
+    prompt.click()
+    page.keyboard.press("Control+Enter")
     playwright.expect(prompt).to_have_text(re.compile(r"\[[1-9]\d*\]"), timeout=60_000)
     return cell
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from sandbox.engine import link
 from sandbox.errors import SandboxError
 from sandbox.guest import agent
 from sandbox.host import Host
@@ -18,8 +19,13 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(os.path, "dirname", lambda _: str(tmp_path))
     threading.Thread(target=agent.serve_commands, args=(path,), daemon=True).start()
     deadline = time.monotonic() + 5
-    while not os.path.exists(path) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    while time.monotonic() < deadline:
+        # The path is there a moment before the agent listens at it.
+        try:
+            link.connect(path).close()
+            break
+        except OSError:
+            time.sleep(0.01)
     monkeypatch.undo()
     return Host("host-a", "198.18.0.11", "unix:///nowhere", path)
 
