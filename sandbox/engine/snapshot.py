@@ -61,7 +61,6 @@ def take(recipe: Recipe, base: Path, accelerator: str, progress: Progress) -> Pa
         return folder
     with assets.building(folder, progress) as fresh:
         if fresh is not None:
-            (fresh / "recipe").write_text(recipe.key)
             with tempfile.TemporaryDirectory(dir=run_root(), prefix="build-") as sockets:
                 _boot_and_save(fresh, Path(sockets), recipe, base, accelerator, progress)
     return folder
@@ -145,14 +144,26 @@ def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerC
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            said = (folder / "log").read_text(errors="replace").strip()
-            raise SandboxError("QEMU ended while the VM started.", why=said)
+            raise SandboxError("QEMU ended while the VM started.", why=_last_words(folder, process))
         with contextlib.suppress(DockerException):
             return DockerClient(base_url=url, timeout=120)
         time.sleep(0.3)
     raise SandboxError(
         f"The VM's Docker Engine did not answer within {BOOT_SECONDS:.0f} s.",
         why=f"the VM's console is in {cache_dir()}/last-failed-boot.log",
+    )
+
+
+def _last_words(folder: Path, process: subprocess.Popen[bytes]) -> str:
+    # A guest whose kernel panics ends QEMU without a word of QEMU's own: -no-reboot.
+    said = (folder / "log").read_text(errors="replace").strip()
+    if said:
+        return said
+    with contextlib.suppress(OSError):
+        said = (folder / "console").read_text(errors="replace")[-1500:].strip()
+    return (
+        f"its exit status is {process.returncode}, and the VM's console ends with\n{said}\n"
+        f"All of it is in {cache_dir()}/last-failed-boot.log"
     )
 
 

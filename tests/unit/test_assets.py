@@ -1,6 +1,7 @@
 """Building is atomic, locked and says when the disk is full; no package is installed here."""
 
 import fcntl
+import os
 import threading
 
 import pytest
@@ -87,6 +88,17 @@ def test_an_older_build_is_pruned_unless_in_use(cache):
     build(third)
     assert not first.exists()
     assert not second.exists()
+
+
+def test_the_snapshots_used_last_are_kept(cache):
+    folders = [cache_dir() / f"snapshot-{n}" for n in range(6)]
+    for age, folder in enumerate(folders[:5]):
+        build(folder)
+        os.utime(folder, (1000 - age, 1000 - age))
+    with assets.hold(folders[4]):
+        pass
+    build(folders[5])
+    assert [folder.exists() for folder in folders] == [True, True, False, False, True, True]
 
 
 def test_the_initramfs_is_a_newc_archive():
