@@ -53,19 +53,19 @@ def address(host: str) -> str:
     return f"198.18.0.{11 + 'abcd'.index(host[-1])}"
 
 
-def dockerd_arguments(host: str) -> list[str]:
+def dockerd_arguments(host: str, *, gateway_dns: bool = True) -> list[str]:
     """The host's dockerd options: subnets that no other host, nor the LAN, uses.
 
     host-a has 172.17.0.0/16 for docker0 and /24s of 172.18.0.0/15 for its other networks, as
     close to Docker's own defaults as four hosts allow; host-b starts at 172.21, and so on.
+    gateway_dns: whether its containers ask the LAN's gateway for names.
     """
     first = 17 + 4 * "abcd".index(host[-1])
     return [
         f"--bip=172.{first}.0.1/16",
         f"--default-address-pool=base=172.{first + 1}.0.0/16,size=24",
         f"--default-address-pool=base=172.{first + 2}.0.0/16,size=24",
-        # The LAN's gateway refuses DNS at once when there is no way out.
-        f"--dns={LAN_GATEWAY}",
+        *([f"--dns={LAN_GATEWAY}"] if gateway_dns else []),
         "--add-runtime=crun=/usr/bin/crun",
         "--default-runtime=crun",
     ]
@@ -115,7 +115,7 @@ def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
     endpoint = client.api.create_endpoint_config(ipv4_address=address(host), aliases=[host])
     created = client.api.create_container(
         site.image,
-        dockerd_arguments(host),
+        dockerd_arguments(host, gateway_dns=site.gateway_dns),
         name=f"{site.scope}{host}",
         hostname=host,
         entrypoint=["docker-init", "--", "/usr/lib/wire-by-wire/host-entrypoint"],

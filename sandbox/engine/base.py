@@ -26,12 +26,15 @@ class Site:
     labels: go on everything made there.
     image: the image that hosts run.
     closed: whether the Engine is to keep the LAN from every other network.
+    gateway_dns: whether the hosts' containers ask the LAN's gateway for names. It refuses at
+        once when there is no way out; with one, only the VM's passes questions on.
     """
 
     scope: str
     labels: Mapping[str, str]
     image: str
     closed: bool = False
+    gateway_dns: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,10 @@ class DockerEngine:
                 with _named(client, sandbox_id, recipe.lan):
                     _remove_all(client, sandbox_id)
                     reference = image.ensure(client, progress)
-                    site = Site(_scope(sandbox_id), labels, reference, closed=not internet)
+                    site = Site(
+                        _scope(sandbox_id), labels, reference,
+                        closed=not internet, gateway_dns=not internet,
+                    )  # fmt: skip
                     progress.step("Bringing up the hosts")
                     recipe.prepare(client, site, progress)
             else:

@@ -61,9 +61,13 @@ def test_there_is_no_way_out_by_default(two_hosts):
     assert time.monotonic() - began < 5
 
 
-def test_internet_opens_the_way_to_this_machines_resolver(own):
+def test_internet_opens_the_way_to_this_machines_resolver(two_hosts, own):
     box = sandbox.up(2, internet=True, id=own())
     assert box.host("a").run("ping -c 1 -W 2 198.19.255.2").code == 0
+    # Whatever this machine's resolver says, or if it has none, the question goes out.
+    ask = "docker run --rm toolbox dig +tries=1 +time=5 example.org"
+    assert "refused" in two_hosts.host("a").run(ask).stdout
+    assert "refused" not in box.host("a").run(ask).stdout
 
 
 def test_sockets_are_the_owners_alone_and_nothing_listens_on_tcp(two_hosts):
