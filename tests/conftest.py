@@ -32,7 +32,8 @@ def _here(monkeypatch):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """An empty cache folder of the test's own."""
+    """An empty cache folder of the test's own, and a sandbox id that nothing runs under."""
+    monkeypatch.setenv("SANDBOX_ID", f"unit{os.getpid()}")
     monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return tmp_path / "cache"
