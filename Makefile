@@ -6,11 +6,12 @@ RUN := .venv/bin/python
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/ready: pyproject.toml requirements.lock
+.venv/ready: pyproject.toml requirements.lock scripts/jupyterlab-settings.json
 	@scripts/system-packages
 	$(PYTHON) -m venv .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	install -D -m 644 scripts/jupyterlab-settings.json .venv/share/jupyter/lab/settings/overrides.json
 	@touch $@
 
 # Every test runs on the embedded VM, and so does what lessons show.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from typing import Protocol, TextIO
@@ -58,15 +59,20 @@ class NotebookProgress:
     def __init__(self) -> None:
         from IPython.display import display
 
-        self._line = display({"text/plain": ""}, raw=True, display_id=True)
+        self._line = display(self._content(""), raw=True, display_id=True)
 
     def step(self, text: str, *, left: float | None = None) -> None:
         rest = f" (about {left:.0f} s left)" if left else ""
-        self._line.update({"text/plain": f"{text}{rest} …"}, raw=True)
+        self._line.update(self._content(f"{text}{rest} …"), raw=True)
 
     def done(self, text: str) -> None:
-        self._line.update({"text/plain": ""}, raw=True)
+        self._line.update(self._content(""), raw=True)
         print(text)
+
+    @staticmethod
+    def _content(text: str) -> dict[str, str]:
+        # An empty text takes up a line in a notebook, an empty HTML fragment none.
+        return {"text/plain": text, "text/html": html.escape(text)}
 
 
 def best() -> Progress:

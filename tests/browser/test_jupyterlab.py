@@ -1,5 +1,6 @@
 """JupyterLab as a learner meets it: open a lesson, run cells, click the widget."""
 
+import contextlib
 import json
 import re
 import select
@@ -89,9 +90,14 @@ def open_lesson(page, lab, name):
 def run_code_cell(page, number):
     cell = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
     prompt = cell.locator(".jp-InputPrompt")
-    # A click scrolls to its target, and looks it up again when JupyterLab draws the cell anew.
-    prompt.click()
-    page.keyboard.press("Control+Enter")
+    for _ in range(10):
+        # A click scrolls to its target, and looks it up again when JupyterLab draws the cell anew.
+        prompt.click()
+        page.keyboard.press("Control+Enter")
+        # While JupyterLab still draws the page, the keyboard's focus may go elsewhere.
+        with contextlib.suppress(AssertionError):
+            playwright.expect(prompt).not_to_have_text("[ ]:", timeout=3_000)
+            break
     playwright.expect(prompt).to_have_text(re.compile(r"\[[1-9]\d*\]"), timeout=60_000)
     return cell
 

@@ -1,0 +1,33 @@
+"""The sandbox's files are built where Binder builds its image: root with Docker's usual rights."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# docs.docker.com/engine/containers/run: "Runtime privilege and Linux capabilities".
+DOCKERS_CAPABILITIES = (
+    "audit_write", "chown", "dac_override", "fowner", "fsetid", "kill", "mknod",
+    "net_bind_service", "net_raw", "setfcap", "setgid", "setpcap", "setuid", "sys_chroot",
+)  # fmt: skip
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a Docker build runs as root")
+@pytest.mark.timeout(600)
+def test_the_files_are_built_with_the_rights_of_a_docker_build(tmp_path):
+    kept = ",".join(["-all", *(f"+{name}" for name in DOCKERS_CAPABILITIES)])
+    limited = ["setpriv", f"--inh-caps={kept}", f"--bounding-set={kept}"]
+    refused = subprocess.run([*limited, "unshare", "--mount", "true"], check=False,
+                             capture_output=True)  # fmt: skip
+    assert refused.returncode != 0, "these rights allow more than a Docker build's"
+    built = subprocess.run(
+        [*limited, sys.executable, "-m", "sandbox", "build", "--hosts", "1"],
+        env={**os.environ, "WIRE_BY_WIRE_CACHE": str(tmp_path), "SANDBOX_ACCELERATOR": "tcg"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stdout + built.stderr
+    names = sorted(folder.name.split("-")[0] for folder in tmp_path.iterdir() if folder.is_dir())
+    assert names == ["base", "snapshot"]
