@@ -88,7 +88,7 @@ def main():
         rows.append(("resident memory, two hosts just up", memory, "MiB"))
         rows.append(("the same after those containers", [status(ID)["memory"]], "MiB"))
         try:
-            rows += yardstick(host.client.images.get("toolbox").save())
+            rows += yardstick(host.client.images.get("toolbox").save(named=True))
         except rootless.NotHere as reason:
             print(f"Rootless Docker could not be measured here: {reason}.")
         print(state.detail)

@@ -76,7 +76,8 @@ def engine(path):
         # namespace of its own.
         command = [
             "unshare", "--mount", "sh", "-c",
-            f"mknod -m 666 {path}/tun c 10 200 && mount --bind {path}/tun /dev/net/tun;"
+            f"rm -f {path}/tun; mknod -m 666 {path}/tun c 10 200;"
+            f" mount --bind {path}/tun /dev/net/tun;"
             f" mount --make-rshared /; exec setpriv --reuid {owner.pw_uid} --regid {owner.pw_gid}"
             f" --clear-groups sh -c '{script}'",
         ]  # fmt: skip
