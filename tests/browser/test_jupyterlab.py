@@ -1,6 +1,5 @@
 """JupyterLab as a learner meets it: open a lesson, run cells, click the widget."""
 
-import contextlib
 import json
 import re
 import select
@@ -64,15 +63,26 @@ def _await_server(address):
             return
 
 
+@pytest.fixture(autouse=True)
+def _no_dialog(request):
+    yield
+    if "page" in request.fixturenames:
+        page = request.getfixturevalue("page")
+        assert page.locator(".jp-Dialog").all_inner_texts() == []
+
+
 @pytest.fixture(scope="module")
 def page(lab):
+    chromium = shutil.which("chromium")
+    assert chromium, "chromium is not installed; scripts/system-packages chromium installs it"
     with playwright.sync_playwright() as session:
         browser = session.chromium.launch(
-            executable_path=shutil.which("chromium"),
+            executable_path=chromium,
             args=["--no-sandbox", "--disable-background-networking"],
         )
         page = browser.new_page(viewport={"width": 1280, "height": 1400})
         page.set_default_timeout(60_000)
+        playwright.expect.set_options(timeout=60_000)
         yield page
         browser.close()
 
@@ -81,23 +91,16 @@ def open_lesson(page, lab, name):
     address, token = lab
     page.goto(f"{address}/tree/lessons/{name}{token}&reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    page.wait_for_function(
-        "() => document.querySelector('.jp-Notebook-ExecutionIndicator')"
-        "?.getAttribute('data-status') === 'idle'"
-    )
+    # Who runs a cell before there is a kernel is asked to select one.
+    playwright.expect(page.locator("#jp-main-statusbar")).to_contain_text("(ipykernel) | Idle")
 
 
 def run_code_cell(page, number):
     cell = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
     prompt = cell.locator(".jp-InputPrompt")
-    for _ in range(10):
-        # A click scrolls to its target, and looks it up again when JupyterLab draws the cell anew.
-        prompt.click()
-        page.keyboard.press("Control+Enter")
-        # While JupyterLab still draws the page, the keyboard's focus may go elsewhere.
-        with contextlib.suppress(AssertionError):
-            playwright.expect(prompt).not_to_have_text("[ ]:", timeout=3_000)
-            break
+    # A click scrolls to its target, and looks it up again when JupyterLab draws the cell anew.
+    prompt.click()
+    page.keyboard.press("Control+Enter")
     playwright.expect(prompt).to_have_text(re.compile(r"\[[1-9]\d*\]"), timeout=60_000)
     return cell
 
