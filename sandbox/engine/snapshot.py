@@ -117,7 +117,7 @@ def _boot_and_save(
         client = _engine(f"unix://{sockets}/engine.sock", process, folder)
         left -= 20
         progress.step("Bringing up the hosts", left=left)
-        recipe.prepare(client, SITE, progress)
+        _prepare(recipe, client, progress, process, folder)
         client.close()
         progress.step("Saving the VM", left=5)
         link.ask(link.connect(f"{sockets}/agent.sock"), b'{"op": "settle"}', timeout=120)
@@ -144,7 +144,7 @@ def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerC
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise SandboxError("QEMU ended while the VM started.", why=_last_words(folder, process))
+            raise _ended(process, folder)
         with contextlib.suppress(DockerException):
             return DockerClient(base_url=url, timeout=120)
         time.sleep(0.3)
@@ -154,16 +154,35 @@ def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerC
     )
 
 
-def _last_words(folder: Path, process: subprocess.Popen[bytes]) -> str:
+def _prepare(
+    recipe: Recipe,
+    client: DockerClient,
+    progress: Progress,
+    process: subprocess.Popen[bytes],
+    folder: Path,
+) -> None:
+    from docker.errors import DockerException
+    from requests import RequestException
+
+    try:
+        recipe.prepare(client, SITE, progress)
+    except (DockerException, RequestException) as error:
+        # A connection that breaks is noticed before the process that held it has ended.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+            raise _ended(process, folder) from error
+        raise SandboxError("The hosts did not come up in the VM.", why=str(error)) from error
+
+
+def _ended(process: subprocess.Popen[bytes], folder: Path) -> SandboxError:
     # A guest whose kernel panics ends QEMU without a word of QEMU's own: -no-reboot.
     said = (folder / "log").read_text(errors="replace").strip()
-    if said:
-        return said
     with contextlib.suppress(OSError):
-        said = (folder / "console").read_text(errors="replace")[-1500:].strip()
-    return (
-        f"its exit status is {process.returncode}, and the VM's console ends with\n{said}\n"
-        f"All of it is in {cache_dir()}/last-failed-boot.log"
+        said = said or (folder / "console").read_text(errors="replace")[-1500:].strip()
+    return SandboxError(
+        f"QEMU ended with status {process.returncode} while the VM started.",
+        why=said,
+        fix=f"read all that the VM said in {cache_dir()}/last-failed-boot.log",
     )
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 
 import pytest
+
+from sandbox import SandboxError, hosts
+from sandbox.engine import assets, snapshot
+from sandbox.paths import cache_dir
+from sandbox.progress import Quiet
 
 # docs.docker.com/engine/containers/run: "Runtime privilege and Linux capabilities".
 DOCKERS_CAPABILITIES = (
@@ -31,3 +37,16 @@ def test_the_files_are_built_with_the_rights_of_a_docker_build(tmp_path):
     assert built.returncode == 0, built.stdout + built.stderr
     names = sorted(folder.name.split("-")[0] for folder in tmp_path.iterdir() if folder.is_dir())
     assert names == ["base", "snapshot"]
+
+
+def test_a_vm_that_dies_while_it_is_built_says_so_with_its_last_words(tmp_path):
+    def panic(client, _site, _progress):
+        command = ["sh", "-c", "echo c > /proc/sysrq-trigger"]
+        client.containers.run("host", command, privileged=True, network_mode="none")
+
+    recipe = dataclasses.replace(hosts.recipe(1), key=f"panics {tmp_path}", prepare=panic)
+    base = assets.base(Quiet())
+    with pytest.raises(SandboxError, match=r"QEMU ended with status 0 .*\n.*[Kk]ernel panic"):
+        snapshot.take(recipe, base, "tcg", Quiet())
+    assert b"sysrq" in (cache_dir() / "last-failed-boot.log").read_bytes()
+    assert not snapshot.path(recipe, base, "tcg").exists()
