@@ -178,7 +178,9 @@ def _ended(process: subprocess.Popen[bytes], folder: Path) -> SandboxError:
     # A guest whose kernel panics ends QEMU without a word of QEMU's own: -no-reboot.
     said = (folder / "log").read_text(errors="replace").strip()
     with contextlib.suppress(OSError):
-        said = said or (folder / "console").read_text(errors="replace")[-1500:].strip()
+        lines = (folder / "console").read_text(errors="replace").splitlines()
+        panic = [line for line in lines if "Kernel panic" in line]
+        said = said or "\n".join(panic or lines[-5:])
     return SandboxError(
         f"QEMU ended with status {process.returncode} while the VM started.",
         why=said,
