@@ -1,11 +1,13 @@
 """JupyterLab as a learner meets it: open a lesson, run cells, click the widget."""
 
+import contextlib
 import json
+import os
 import re
 import select
 import shutil
+import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,34 +21,36 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(tmp_path_factory, sandbox_up):
     """The address of a JupyterLab on loopback, with its token."""
     home = tmp_path_factory.mktemp("jupyter")
     notebooks = home / "course"
     shutil.copytree(ROOT / "lessons", notebooks / "lessons")
+    options = f"--no-browser --ServerApp.port=0 --notebook-dir={notebooks}"
     process = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1",
-         "--ServerApp.port=0", "--allow-root", f"--notebook-dir={notebooks}",
-         f"--ServerApp.config_file={home}/none.py", "--LabApp.news_url=None"],
-        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=home,
+        ["make", "lab", f"LAB_OPTIONS={options} --ServerApp.config_file={home}/none.py"],
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT,
+        start_new_session=True,
     )  # fmt: skip
     try:
         address, token = _address(process)
         _await_server(address)
         yield address, token
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
 
 
 def _address(process):
+    said = ""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and process.poll() is None:
         if select.select([process.stderr], [], [], 1)[0]:
-            line = process.stderr.readline()
-            if found := re.search(r"(http://127\.0\.0\.1:\d+/lab)(\?token=\w+)", line):
+            said += os.read(process.stderr.fileno(), 65536).decode(errors="replace")
+            if found := re.search(r"(http://127\.0\.0\.1:\d+/lab)\S*(\?token=\w+)\s", said):
                 return found.groups()
-    raise AssertionError("JupyterLab did not say its address within 60 s")
+    raise AssertionError(f"JupyterLab did not say its address within 60 s: {said}")
 
 
 def _await_server(address):
@@ -171,3 +175,20 @@ def test_tab_completes_the_names_of_hosts(page, lab, sandbox_up):
     playwright.expect(menu).to_contain_text("host-a")
     page.keyboard.press("Escape")
     assert "%%host ho" in cell.inner_text()
+
+
+def test_a_terminal_has_the_courses_python(page, lab, sandbox_up, tmp_path):
+    open_lesson(page, lab, "00-start-here.ipynb")
+    for entry in ("File", "New", "Terminal"):
+        page.get_by_text(entry, exact=True).first.click()
+    screen = page.locator(".jp-Terminal .xterm-screen")
+    screen.click()
+    # What the terminal shows is drawn on a canvas, so the answer goes to a file.
+    answer = tmp_path / "answer"
+    page.keyboard.type(f"cd /; python -m sandbox status > {answer}; sandbox status >> {answer}\n")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if answer.exists() and answer.read_text().count("host-a") == 2:
+            return
+        time.sleep(0.5)
+    raise AssertionError(answer.read_text() if answer.exists() else "the terminal did nothing")
