@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from sandbox import SandboxError, hosts
-from sandbox.engine import assets, snapshot
+from sandbox.engine import assets, qemu, snapshot
 from sandbox.paths import cache_dir
 from sandbox.progress import Quiet
 
@@ -50,3 +51,21 @@ def test_a_vm_that_dies_while_it_is_built_says_so_with_its_last_words(tmp_path):
         snapshot.take(recipe, base, "tcg", Quiet())
     assert b"sysrq" in (cache_dir() / "last-failed-boot.log").read_bytes()
     assert not snapshot.path(recipe, base, "tcg").exists()
+
+
+def test_a_boot_that_panics_is_tried_again(tmp_path, monkeypatch):
+    spawn, cmdline = qemu.spawn, qemu._CMDLINE
+    boots = []
+
+    def first_without_an_init(*arguments):
+        boots.append(arguments)
+        nothing = " rdinit=/nothing" if len(boots) == 1 else ""
+        monkeypatch.setattr(qemu, "_CMDLINE", cmdline + nothing)
+        return spawn(*arguments)
+
+    monkeypatch.setattr(qemu, "spawn", first_without_an_init)
+    recipe = dataclasses.replace(hosts.recipe(1), key=f"boots {tmp_path}", prepare=lambda *_: None)
+    folder = snapshot.take(recipe, assets.base(Quiet()), "tcg", Quiet())
+    assert len(boots) == 2
+    assert b"Kernel panic" in (cache_dir() / "last-failed-boot.log").read_bytes()
+    shutil.rmtree(folder)
