@@ -11,7 +11,8 @@ help: ## Say what each target does
 	$(PYTHON) -m venv .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	install -D -m 644 scripts/jupyterlab-settings.json .venv/share/jupyter/lab/settings/overrides.json
+	mkdir -p .venv/share/jupyter/lab/settings
+	cp scripts/jupyterlab-settings.json .venv/share/jupyter/lab/settings/overrides.json
 	@touch $@
 
 # Every test runs on the embedded VM, and so does what lessons show.

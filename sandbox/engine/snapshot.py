@@ -36,8 +36,8 @@ BOOT_SECONDS = 180.0
 BOOTS = 3
 
 
-class _BootPanic(SandboxError):
-    """The guest's kernel panicked before the VM's Engine answered."""
+class _Panic(SandboxError):
+    """The guest's kernel panicked."""
 
 
 def memory(recipe: Recipe) -> int:
@@ -68,15 +68,7 @@ def take(recipe: Recipe, base: Path, accelerator: str, progress: Progress) -> Pa
         return folder
     with assets.building(folder, progress) as fresh:
         if fresh is not None:
-            with tempfile.TemporaryDirectory(dir=run_root(), prefix="build-") as sockets:
-                for _ in range(BOOTS - 1):
-                    with contextlib.suppress(_BootPanic):
-                        _boot_and_save(fresh, Path(sockets), recipe, base, accelerator, progress)
-                        break
-                    for left in [*fresh.iterdir(), *Path(sockets).iterdir()]:
-                        left.unlink()
-                else:
-                    _boot_and_save(fresh, Path(sockets), recipe, base, accelerator, progress)
+            _boot(fresh, recipe, base, accelerator, progress)
     return folder
 
 
@@ -90,6 +82,19 @@ def spec(base: Path, folder: Path, recipe: Recipe, **rest: object) -> qemu.VMSpe
         memory=memory(recipe),
         **rest,  # type: ignore[arg-type]
     )
+
+
+def _boot(folder: Path, recipe: Recipe, base: Path, accelerator: str, progress: Progress) -> None:
+    for others in reversed(range(BOOTS)):
+        try:
+            with tempfile.TemporaryDirectory(dir=run_root(), prefix="build-") as sockets:
+                _boot_and_save(folder, Path(sockets), recipe, base, accelerator, progress)
+            break
+        except _Panic:
+            if not others:
+                raise
+            for path in folder.iterdir():
+                path.unlink()
 
 
 def _boot_and_save(
@@ -127,16 +132,25 @@ def _boot_and_save(
     ]
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
+    from docker.errors import DockerException
+
     try:
         client = _engine(f"unix://{sockets}/engine.sock", process, folder)
         left -= 20
         progress.step("Bringing up the hosts", left=left)
-        _prepare(recipe, client, progress, process, folder)
+        recipe.prepare(client, SITE, progress)
         client.close()
         progress.step("Saving the VM", left=5)
         link.ask(link.connect(f"{sockets}/agent.sock"), b'{"op": "settle"}', timeout=120)
         monitor.save(folder / "state")
-    except Exception:
+    except (DockerException, OSError) as error:
+        _keep_logs(folder)
+        # A connection that breaks is noticed before the process that held it has ended.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+            raise _ended(process, folder) from error
+        raise SandboxError("The hosts did not come up in the VM.", why=str(error)) from error
+    except SandboxError:
         _keep_logs(folder)
         raise
     finally:
@@ -158,7 +172,7 @@ def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerC
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise _ended(process, folder, _BootPanic)
+            raise _ended(process, folder)
         with contextlib.suppress(DockerException):
             return DockerClient(base_url=url, timeout=120)
         time.sleep(0.3)
@@ -168,42 +182,19 @@ def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerC
     )
 
 
-def _prepare(
-    recipe: Recipe,
-    client: DockerClient,
-    progress: Progress,
-    process: subprocess.Popen[bytes],
-    folder: Path,
-) -> None:
-    from docker.errors import DockerException
-    from requests import RequestException
-
-    try:
-        recipe.prepare(client, SITE, progress)
-    except (DockerException, RequestException) as error:
-        # A connection that breaks is noticed before the process that held it has ended.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
-            raise _ended(process, folder) from error
-        raise SandboxError("The hosts did not come up in the VM.", why=str(error)) from error
-
-
-def _ended(
-    process: subprocess.Popen[bytes], folder: Path, on_panic: type[SandboxError] = SandboxError
-) -> SandboxError:
+def _ended(process: subprocess.Popen[bytes], folder: Path) -> SandboxError:
     # A guest whose kernel panics ends QEMU without a word of QEMU's own: -no-reboot.
-    said = (folder / "log").read_text(errors="replace").strip()
-    kind = SandboxError
-    with contextlib.suppress(OSError):
-        lines = (folder / "console").read_text(errors="replace").splitlines()
-        panic = [line for line in lines if "Kernel panic" in line]
-        kind = on_panic if panic else SandboxError
-        said = said or "\n".join(panic or lines[-5:])
-    return kind(
+    lines = _text(folder / "console").splitlines()
+    panic = [line for line in lines if "Kernel panic" in line]
+    return (_Panic if panic else SandboxError)(
         f"QEMU ended with status {process.returncode} while the VM started.",
-        why=said,
+        why=_text(folder / "log").strip() or "\n".join(panic or lines[-5:]),
         fix=f"read all that the VM said in {cache_dir()}/last-failed-boot.log",
     )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _keep_logs(folder: Path) -> None:

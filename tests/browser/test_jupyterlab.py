@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -27,13 +26,15 @@ def lab(tmp_path_factory, sandbox_up):
     notebooks = home / "course"
     shutil.copytree(ROOT / "lessons", notebooks / "lessons")
     options = f"--no-browser --ServerApp.port=0 --notebook-dir={notebooks}"
-    process = subprocess.Popen(
-        ["make", "lab", f"LAB_OPTIONS={options} --ServerApp.config_file={home}/none.py"],
-        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT,
-        start_new_session=True,
-    )  # fmt: skip
+    said = home / "said"
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            ["make", "lab", f"LAB_OPTIONS={options} --ServerApp.config_file={home}/none.py"],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT,
+            start_new_session=True,
+        )  # fmt: skip
     try:
-        address, token = _address(process)
+        address, token = _address(process, said)
         _await_server(address)
         yield address, token
     finally:
@@ -42,15 +43,15 @@ def lab(tmp_path_factory, sandbox_up):
         process.wait(20)
 
 
-def _address(process):
-    said = ""
+def _address(process, said):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        if select.select([process.stderr], [], [], 1)[0]:
-            said += os.read(process.stderr.fileno(), 65536).decode(errors="replace")
-            if found := re.search(r"(http://127\.0\.0\.1:\d+/lab)\S*(\?token=\w+)\s", said):
-                return found.groups()
-    raise AssertionError(f"JupyterLab did not say its address within 60 s: {said}")
+        if found := re.search(
+            r"(http://127\.0\.0\.1:\d+/lab)\S*(\?token=\w+)\s", said.read_text(errors="replace")
+        ):
+            return found.groups()
+        time.sleep(0.1)
+    raise AssertionError(f"JupyterLab did not say its address within 60 s: {said.read_text()}")
 
 
 def _await_server(address):
