@@ -8,20 +8,26 @@ sb.host("a").run("docker network ls")
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.host import Host, Result
 from sandbox.magic import load_ipython_extension
+from sandbox.model.difference import Difference, diff
+from sandbox.model.state import Snapshot
 from sandbox.predict import predict
-from sandbox.sandbox import Sandbox, down, find, host, reset, up
+from sandbox.sandbox import Sandbox, down, find, host, reset, snapshot, up
 
 __all__ = [
     "CellFailed",
+    "Difference",
     "Host",
     "Result",
     "Sandbox",
     "SandboxError",
+    "Snapshot",
+    "diff",
     "down",
     "find",
     "host",
     "predict",
     "reset",
+    "snapshot",
     "up",
 ]
 

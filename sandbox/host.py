@@ -17,7 +17,7 @@ import tty
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.engine import link
 from sandbox.errors import SandboxError
@@ -77,10 +77,26 @@ class Host:
         Raises SandboxError if the host cannot be reached or the time is over.
         """
         argv = ["bash", "-c", command] if isinstance(command, str) else list(command)
-        taken: dict[int, list[bytes]] = {agent.STDOUT: [], agent.STDERR: []}
-        code = self.stream(argv, lambda kind, data: taken[kind].append(data), timeout=timeout)
-        out, err = (b"".join(taken[kind]).decode(errors="replace") for kind in taken)
-        return Result(code, out, err)
+        taken = _Taken()
+        code = self.stream(argv, taken, timeout=timeout)
+        return Result(code, taken.text(agent.STDOUT), taken.text(agent.STDERR))
+
+    def read_state(self, *, timeout: float = 30.0) -> dict[str, Any]:
+        """The host's network state as ``guest/state.py`` reads it, in one round trip.
+
+        Raises SandboxError if the host cannot be reached or timeout seconds are over.
+        """
+        taken = _Taken()
+        with self._request({"op": "state"}) as conn:
+            try:
+                code = self._follow(conn, taken, time.monotonic() + timeout)
+            except TimeoutError:
+                raise self._unreachable(f"its state took longer than {timeout:.0f} s") from None
+            except OSError as error:
+                raise self._unreachable(error) from error
+        if code:
+            raise self._unreachable(taken.text(agent.STDERR).strip())
+        return json.loads(taken.text(agent.STDOUT))
 
     def stream(
         self,
@@ -191,6 +207,19 @@ class Host:
                 if frame[0] == agent.EXIT:
                     return int(frame[1])
                 os.write(1, frame[1])
+
+
+class _Taken:
+    """Keeps what a command writes, by kind."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, list[bytes]] = {agent.STDOUT: [], agent.STDERR: []}
+
+    def __call__(self, kind: int, data: bytes) -> None:
+        self._parts[kind].append(data)
+
+    def text(self, kind: int) -> str:
+        return b"".join(self._parts[kind]).decode(errors="replace")
 
 
 def text_writer(write: Callable[[str], object]) -> Callable[[bytes], None]:

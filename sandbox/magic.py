@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.guest import agent
 from sandbox.host import text_writer
-from sandbox.sandbox import find, host
+from sandbox.model.difference import diff, without_counters
+from sandbox.sandbox import find, host, snapshot
+
+if TYPE_CHECKING:
+    from sandbox.model.state import Snapshot
 
 __all__ = ["load_ipython_extension", "run_cell"]
 
+SETTLE_SECONDS = 3.0
 # Both outputs go to one place, in the order they came, as in a terminal. What the shell says
 # about the line that failed goes where nothing else does.
 _PRELUDE = (
@@ -34,13 +40,15 @@ def _parser() -> _Parser:
     parser.add_argument("name", metavar="HOST")
     parser.add_argument("--expect-failure", action="store_true")
     parser.add_argument("--head", type=int, metavar="LINES")
+    parser.add_argument("--diff", action="store_true")
     return parser
 
 
 def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
     """Run cell on the host that line names, writing its output as it comes.
 
-    line: ``a``, ``host-b --expect-failure``, ``a --head 10``.
+    line: ``a``, ``host-b --expect-failure``, ``a --head 10``; with ``--diff`` it ends with what
+        the cell changed on that host.
 
     Raises CellFailed if a command fails that should not, or none fails and one should.
     """
@@ -50,6 +58,7 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
         raise SandboxError(f"%%host: {error} in {line!r}.", fix="%%host a") from error
     options = _parser().parse_args(words)
     target = host(options.name)
+    before = snapshot(target.name) if options.diff else None
     head = _Head(write, options.head)
     take = text_writer(head.write)
     report: list[bytes] = []
@@ -62,6 +71,8 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
 
     code = target.stream(["bash", "-c", _PRELUDE + cell], output)
     head.end()
+    if before:
+        write(f"{diff(before, _settled(target.name))}\n")
     status, _, command = b"".join(report).decode(errors="replace").partition("\n")
     if code and not options.expect_failure:
         failed = f"{command or cell.strip()!r} ended with status {status or code}"
@@ -70,6 +81,21 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
         if not code:
             raise CellFailed(f"This cell was expected to fail on {target.name}, and did not.")
         write(f"[status {status or code}, as expected]\n")
+
+
+def _settled(name: str) -> Snapshot:
+    """The host's state when it no longer changes, or after SETTLE_SECONDS.
+
+    A command may end a moment before all that it set going: a bridge comes up when its first
+    port does.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    found = snapshot(name)
+    while time.monotonic() < deadline:
+        earlier, found = found, snapshot(name)
+        if [*map(without_counters, earlier.hosts)] == [*map(without_counters, found.hosts)]:
+            break
+    return found
 
 
 class _Head:
@@ -110,7 +136,7 @@ def load_ipython_extension(shell: Any = None) -> None:
 
     def complete(_shell: object, _event: object) -> list[str]:
         found = find()
-        return [*(found.hosts if found else ()), "--expect-failure", "--head"]
+        return [*(found.hosts if found else ()), "--expect-failure", "--head", "--diff"]
 
     shell.register_magic_function(magic, "cell", "host")
     shell.set_hook("complete_command", complete, str_key="%%host")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from sandbox import capabilities, hosts
@@ -15,8 +17,9 @@ from sandbox.progress import Progress, best
 
 if TYPE_CHECKING:
     from sandbox.engine.base import Engine, Recipe
+    from sandbox.model.state import HostState, Snapshot
 
-__all__ = ["Sandbox", "default_id", "down", "find", "host", "reset", "up"]
+__all__ = ["Sandbox", "default_id", "down", "find", "host", "reset", "snapshot", "up"]
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
@@ -47,6 +50,24 @@ class Sandbox:
             self._engine.host_url(self.id, full),
             self._engine.agent_path(self.id, full),
         )
+
+    def snapshot(self, names: tuple[str, ...] | None = None) -> Snapshot:
+        """See ``sandbox.snapshot``. names: full names of hosts; None for all."""
+        from sandbox.model.state import Snapshot
+
+        taken = time.time()
+        with ThreadPoolExecutor() as pool:
+            states = tuple(pool.map(self._state, names or self.hosts))
+        return Snapshot(taken, hosts.LAN, states)
+
+    def _state(self, name: str) -> HostState:
+        from sandbox.model.read import read_host, unreachable
+
+        host = self.host(name)
+        try:
+            return read_host(name, host.address, host.read_state())
+        except SandboxError as error:
+            return unreachable(name, host.address, str(error))
 
     def reset(self, progress: Progress | None = None) -> None:
         """Take every host back to how it was when the sandbox was new. Raises SandboxError."""
@@ -120,6 +141,19 @@ def host(name: str, *, id: str | None = None) -> Host:
 def reset(*, id: str | None = None) -> None:
     """Take every host of the running sandbox back to new. Raises SandboxError."""
     _running(id).reset()
+
+
+def snapshot(name: str | None = None, *, id: str | None = None) -> Snapshot:
+    """The network state of the running sandbox's hosts at this moment.
+
+    name: of one host, ``a`` or ``host-a``; None for all of them.
+
+    A host that does not answer is in it with ``unread`` set. Raises SandboxError if no sandbox
+    runs, or none of its hosts has that name.
+    """
+    sandbox = _running(id)
+    names = sandbox.hosts if name is None else (sandbox.host(name).name,)
+    return sandbox.snapshot(names)
 
 
 def down(*, id: str | None = None) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "TOOLBOX",
     "AssetStatus",
     "base",
+    "base_path",
     "building",
     "complete",
     "digest",
@@ -53,7 +54,7 @@ __all__ = [
 GUEST = Path(__file__).parent.parent / "guest"
 LIB = "/usr/lib/wire-by-wire"
 TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
-ROOT_FILES = ("agent.py", "mux.py", "probe.sh", "vm-init", "host-entrypoint")
+ROOT_FILES = ("agent.py", "mux.py", "state.py", "probe.sh", "vm-init", "host-entrypoint")
 DOCUMENTATION = ("doc", "info", "locale", "man")
 MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
 # How many builds of a kind stay in the cache: one snapshot for each number of hosts.
@@ -119,13 +120,14 @@ def guest_files() -> list[tuple[str, bytes, int]]:
     return [(str(p.relative_to(GUEST)), p.read_bytes(), p.stat().st_mode & 0o111) for p in files]
 
 
-def _base_path() -> Path:
+def base_path() -> Path:
+    """The folder that ``base`` makes for this version of the course."""
     return cache_dir() / f"base-{digest(guest_files(), Path(__file__).read_bytes())}"
 
 
 def status() -> AssetStatus:
     """What is built for this version of the course. Builds nothing."""
-    path = _base_path()
+    path = base_path()
     ready = complete(path)
     why = "built" if ready else "not built yet: python -m sandbox build"
     return AssetStatus(ready, why, path, _size(cache_dir()))
@@ -235,7 +237,7 @@ def base(progress: Progress) -> Path:
 
     Raises SandboxError if programs are missing, the packages cannot be had or the disk is full.
     """
-    folder = _base_path()
+    folder = base_path()
     if complete(folder):
         return folder
     _require_programs()

@@ -20,7 +20,7 @@ __all__ = ["LABEL", "dockerfile", "ensure", "present", "reference"]
 LABEL = "wire-by-wire.image"
 # Minutes on an Engine with a fast network; only the display uses it.
 SECONDS = 150
-HOST_FILES = ("agent.py", "probe.sh", "host-entrypoint")
+HOST_FILES = ("agent.py", "state.py", "probe.sh", "host-entrypoint")
 
 
 def dockerfile() -> str:

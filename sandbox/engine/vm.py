@@ -48,7 +48,7 @@ class VMEngine:
         """See ``Engine.start``."""
         with companion.starting(sandbox_id, progress):
             told = _control(sandbox_id, "status")
-            if told and told["recipe"] == recipe.key and told["internet"] == internet:
+            if told and _matches(told, recipe, internet):
                 return _state(sandbox_id, told)
             self.stop(sandbox_id)
             folder = self._snapshot(recipe, progress)
@@ -80,7 +80,7 @@ class VMEngine:
         """See ``Engine.reset``."""
         with companion.starting(sandbox_id, progress):
             told = _control(sandbox_id, "status")
-            if told and told["recipe"] == recipe.key and told["internet"] == internet:
+            if told and _matches(told, recipe, internet):
                 progress.step("Resuming the VM", left=2)
                 told = _control(sandbox_id, "reset", timeout=companion.START_SECONDS)
                 if told and "pid" in told:
@@ -120,6 +120,15 @@ class VMEngine:
     def agent_path(self, sandbox_id: str, host: str) -> str:
         """See ``Engine.agent_path``."""
         return f"{run_dir(sandbox_id)}/{host}.agent.sock"
+
+
+def _matches(told: dict[str, Any], recipe: Recipe, internet: bool) -> bool:
+    """Whether the VM that runs is the one that this version of the course would start."""
+    return (told["recipe"], told["internet"], told["base"]) == (
+        recipe.key,
+        internet,
+        str(assets.base_path()),
+    )
 
 
 def _state(sandbox_id: str, told: dict[str, Any]) -> EngineState:

@@ -13,6 +13,8 @@ four bytes of length (network byte order), payload. The first frame is the reque
         If the connection breaks before EXIT, the command's process group is killed.
     {"op": "resume", "time": seconds, "seed": hex, "internet": bool}     answered by EXIT 0
         sets the clock, feeds the random pool, opens or closes the way out
+    {"op": "state"}                                      answered by STDOUT (JSON), EXIT 0
+        reads the host's network state (state.py)
     {"op": "settle"}                                                     answered by EXIT 0
         writes back files and leaves free memory zeroed, before a snapshot
 
@@ -44,6 +46,7 @@ REQUEST, STDIN, STDIN_END, SIGNAL, RESIZE, STDOUT, STDERR, EXIT = range(8)
 # Output that a command leaves in its pipes when it ends is worth this many seconds' wait;
 # a background child may hold the pipe open for as long as it likes.
 DRAIN_SECONDS = 0.3
+CHUNK = 65536
 
 
 def send(conn, kind, payload=b""):
@@ -80,12 +83,25 @@ def serve_connection(conn):
             if request["op"] == "exec":
                 execute(conn, request)
                 return
+            if request["op"] == "state":
+                send_state(conn)
+                return
             {"resume": resume, "settle": settle}[request["op"]](request)
         except (OSError, subprocess.SubprocessError) as error:
             send(conn, STDERR, f"{error}\n".encode())
             send(conn, EXIT, b"127")
         else:
             send(conn, EXIT, b"0")
+
+
+def send_state(conn):
+    import state
+
+    # The caller's time limit ends with the connection; this thread ends by itself.
+    data = json.dumps(state.read()).encode()
+    for offset in range(0, len(data), CHUNK):
+        send(conn, STDOUT, data[offset : offset + CHUNK])
+    send(conn, EXIT, b"0")
 
 
 def execute(conn, request):
@@ -260,15 +276,9 @@ def container_pid(name):
     pid = PIDS.get(name)
     if pid and os.path.exists(f"/proc/{pid}/root/run/wire-by-wire"):
         return pid
-    with socket.socket(socket.AF_UNIX) as engine:
-        engine.settimeout(5)
-        engine.connect("/run/docker.sock")
-        path = f"/containers/{urllib.parse.quote(name)}/json"
-        engine.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
-        reply = b""
-        while more := engine.recv(65536):
-            reply += more
-    body = json.loads(reply.partition(b"\r\n\r\n")[2])
+    from state import ask_engine
+
+    body = json.loads(ask_engine(f"/containers/{urllib.parse.quote(name)}/json"))
     pid = body.get("State", {}).get("Pid")
     if not pid:
         raise OSError(f"{name} is not running")
@@ -335,6 +345,10 @@ def main(arguments):
     if arguments[:1] == ["dial"] and len(arguments) == 2:
         relay_stdio(arguments[1])
     elif arguments == ["host"]:
+        # Loaded now, it is in the VM's snapshot, and the first reader need not wait for it.
+        import state
+
+        state.libnftables()
         serve_commands(f"{RUN}/agent.sock")
     elif arguments == ["vm"]:
         threading.Thread(target=serve_commands, args=(f"{RUN}/agent.sock",), daemon=True).start()

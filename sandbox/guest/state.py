@@ -1,0 +1,273 @@
+"""Reads the network state of the host that it runs on, without starting a process a namespace.
+
+Under an emulated processor a process costs 60 ms, a netlink dump one. So the dumps leave as
+the kernel wrote them (rtnetlink(7)), and whoever asked decodes them; rules come from
+libnftables, which reads and prints those of the calling thread's namespace.
+
+Standard library only: Debian's python3-minimal runs it.
+"""
+
+import base64
+import contextlib
+import ctypes
+import functools
+import glob
+import json
+import os
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+__all__ = ["ask_engine", "read"]
+
+RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETNSID = 18, 22, 26, 30, 90
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x10, 0x300
+AF_BRIDGE = 7
+IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 29, 8
+IFLA_LINK_NETNSID = 37
+NETNSA_NSID, NETNSA_FD = 1, 3
+HEADER = struct.Struct("=IHHII")
+ATTRIBUTE = struct.Struct("=HHI")
+IFINFO_SIZE = 16
+# What is dumped of each namespace: the message and its body, up to its attributes.
+DUMPS = {
+    "links": (
+        RTM_GETLINK,
+        bytes(IFINFO_SIZE) + ATTRIBUTE.pack(8, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS),
+    ),
+    "addresses": (RTM_GETADDR, bytes(8)),
+    "routes": (RTM_GETROUTE, bytes(12)),
+    "neighbours": (RTM_GETNEIGH, bytes(12)),
+    "forwarding": (RTM_GETNEIGH, bytes([AF_BRIDGE]) + bytes(11)),
+}
+TRIES = 3
+# Where namespaces without a process have their names: Docker's, and those of ip-netns(8).
+NAMED = ("/run/docker/netns", "/run/netns")
+NAMESPACE = "/proc/thread-self/ns/net"
+
+_one_at_a_time = threading.Lock()
+
+
+def read():
+    """All of it, JSON-ready; netlink dumps are in base64."""
+    with _one_at_a_time:
+        saving = {
+            name: subprocess.Popen(
+                [f"{name}-save", "-c"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            for name in ("iptables", "ip6tables")
+        }
+        found = {"taken": time.time(), "engine": read_engine(), "namespaces": read_namespaces()}
+        for name, process in saving.items():
+            out, err = process.communicate()
+            found[name] = {"text": out, "error": err}
+        found["listeners"] = read_listeners()
+        return found
+
+
+def ask_engine(path):
+    """The body of the answer to GET path of the Engine's API. Raises OSError."""
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.settimeout(10)
+        engine.connect("/run/docker.sock")
+        # A reply to HTTP/1.0 is not chunked, and ends with the connection.
+        engine.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+        reply = bytearray()
+        while more := engine.recv(1 << 16):
+            reply += more
+    head, _, body = bytes(reply).partition(b"\r\n\r\n")
+    status = head.split(b" ", 2)[1:2]
+    if status != [b"200"]:
+        raise OSError(f"the Engine answers {path} with {head[:60]!r}")
+    return body
+
+
+def read_engine():
+    try:
+        networks = json.loads(ask_engine("/networks"))
+        found = {
+            "info": json.loads(ask_engine("/info")),
+            "networks": [read_network(network) for network in networks],
+            "containers": [],
+        }
+        for listed in json.loads(ask_engine("/containers/json?all=1")):
+            # One that is removed meanwhile is no longer part of the state.
+            with contextlib.suppress(OSError):
+                found["containers"].append(
+                    json.loads(ask_engine(f"/containers/{listed['Id']}/json"))
+                )
+    except (OSError, ValueError) as error:
+        return {"error": str(error) or type(error).__name__}
+    return found
+
+
+def read_network(network):
+    if network.get("Scope") == "swarm":
+        # Only this answer has the peers and services of an overlay.
+        with contextlib.suppress(OSError):
+            return json.loads(ask_engine(f"/networks/{network['Id']}?verbose=true"))
+    return network
+
+
+def read_listeners():
+    found = {}
+    for name in ("tcp", "tcp6", "udp", "udp6"):
+        with contextlib.suppress(OSError), open(f"/proc/thread-self/net/{name}") as file:
+            found[name] = file.read()
+    return found
+
+
+def read_namespaces():
+    own = os.stat(NAMESPACE)
+    found = find_namespaces(own)
+    home = os.open(NAMESPACE, os.O_RDONLY)
+    try:
+        # The host's own first, then those with names: that is where peers are looked for.
+        order = sorted(found.values(), key=lambda it: (it["inode"] != own.st_ino, not it["paths"]))
+        handles = {}
+        for namespace in order:
+            namespace["own"] = namespace["inode"] == own.st_ino
+            with contextlib.suppress(OSError):
+                handles[namespace["inode"]] = os.open(namespace["open"], os.O_RDONLY)
+        for namespace in order:
+            read_namespace(namespace, handles)
+        return order
+    finally:
+        os.setns(home, os.CLONE_NEWNET)
+        for handle in (home, *handles.values()):
+            os.close(handle)
+
+
+def find_namespaces(own):
+    """By inode: every network namespace that has a name or a process here."""
+    found = {}
+
+    def add(path):
+        try:
+            info = os.stat(path)
+        except OSError:
+            return None
+        # A name whose namespace is gone is an empty file elsewhere.
+        if info.st_dev != own.st_dev:
+            return None
+        return found.setdefault(
+            info.st_ino, {"inode": info.st_ino, "open": path, "paths": [], "pids": []}
+        )
+
+    for folder in NAMED:
+        for path in sorted(glob.glob(f"{folder}/*")):
+            if namespace := add(path):
+                namespace["paths"].append(path)
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (namespace := add(f"/proc/{name}/ns/net")):
+            namespace["pids"].append(int(name))
+    return found
+
+
+def read_namespace(namespace, handles):
+    """Fill in what there is in that namespace. handles: a file descriptor of each, by inode."""
+    try:
+        os.setns(handles[namespace["inode"]], os.CLONE_NEWNET)
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
+            netlink.settimeout(5)
+            netlink.bind((0, 0))
+            dumps = {name: dump(netlink, *request) for name, request in DUMPS.items()}
+            namespace["nsids"] = resolve(netlink, peer_ids(dumps["links"]), handles)
+        for name, raw in dumps.items():
+            namespace[name] = base64.b64encode(raw).decode()
+        namespace["rules"] = read_rules()
+    except (OSError, KeyError) as error:
+        namespace["error"] = str(error)
+
+
+def dump(netlink, kind, body):
+    """The replies to a dump request, one after the other."""
+    for left in reversed(range(TRIES)):
+        netlink.send(
+            HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body
+        )
+        replies, whole = bytearray(), True
+        done = False
+        while not done:
+            data = netlink.recv(1 << 16)
+            for offset, length, reply, flags in messages(data):
+                if reply == NLMSG_ERROR:
+                    raise OSError(f"netlink refused request {kind}")
+                whole = whole and not flags & NLM_F_DUMP_INTR
+                done = reply == NLMSG_DONE
+                if not done:
+                    replies += data[offset : offset + length]
+        # The kernel says so when something changed while it wrote.
+        if whole or not left:
+            return bytes(replies)
+    return b""
+
+
+def messages(data):
+    """For each netlink message its offset, length, kind and flags."""
+    offset = 0
+    while offset + HEADER.size <= len(data):
+        length, kind, flags, _, _ = HEADER.unpack_from(data, offset)
+        yield offset, length, kind, flags
+        offset += (max(length, HEADER.size) + 3) & ~3
+
+
+def peer_ids(links):
+    """Ids of other namespaces that interfaces of this one have their peer or parent in."""
+    found = set()
+    for start, length, _, _ in messages(links):
+        offset, end = start + HEADER.size + IFINFO_SIZE, start + length
+        while offset + 4 <= end:
+            size, kind = struct.unpack_from("=HH", links, offset)
+            if kind == IFLA_LINK_NETNSID and size >= 8:
+                found.add(struct.unpack_from("=i", links, offset + 4)[0])
+            offset += (max(size, 4) + 3) & ~3
+    return found
+
+
+def resolve(netlink, wanted, handles):
+    """Which namespace, by inode, an id of the current one stands for (RTM_GETNSID)."""
+    found = {}
+    for inode, handle in handles.items():
+        if not wanted - found.keys():
+            break
+        body = bytes(4) + ATTRIBUTE.pack(8, NETNSA_FD, handle)
+        netlink.send(HEADER.pack(HEADER.size + len(body), RTM_GETNSID, NLM_F_REQUEST, 1, 0) + body)
+        data = netlink.recv(4096)
+        for offset, _, kind, _ in messages(data):
+            if kind == NLMSG_ERROR:
+                continue
+            _, name, number = struct.unpack_from("=HHi", data, offset + HEADER.size + 4)
+            if name == NETNSA_NSID and number >= 0:
+                found[number] = inode
+    return found
+
+
+@functools.cache
+def libnftables():
+    """libnftables(3), loaded when it is first needed. Raises OSError if it is not there."""
+    library = ctypes.CDLL("libnftables.so.1")
+    library.nft_ctx_new.restype = ctypes.c_void_p
+    library.nft_ctx_new.argtypes = [ctypes.c_uint32]
+    for name in ("buffer_output", "buffer_error", "get_output_buffer", "free"):
+        getattr(library, f"nft_ctx_{name}").argtypes = [ctypes.c_void_p]
+    library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
+    library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    return library
+
+
+def read_rules():
+    """The rules of the current namespace, as ``nft list ruleset`` prints them; "" if none."""
+    library = libnftables()
+    context = library.nft_ctx_new(0)
+    try:
+        library.nft_ctx_buffer_output(context)
+        library.nft_ctx_buffer_error(context)
+        if library.nft_run_cmd_from_buffer(context, b"list ruleset"):
+            return ""
+        return library.nft_ctx_get_output_buffer(context).decode(errors="replace")
+    finally:
+        library.nft_ctx_free(context)
