@@ -12,6 +12,7 @@ from sandbox.model.difference import Difference, diff
 from sandbox.model.state import Snapshot
 from sandbox.predict import predict
 from sandbox.sandbox import Sandbox, down, find, host, reset, snapshot, up
+from sandbox.show import panel, topology, topology_text
 
 __all__ = [
     "CellFailed",
@@ -25,9 +26,12 @@ __all__ = [
     "down",
     "find",
     "host",
+    "panel",
     "predict",
     "reset",
     "snapshot",
+    "topology",
+    "topology_text",
     "up",
 ]
 

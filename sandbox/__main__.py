@@ -115,7 +115,7 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _shell(options: argparse.Namespace) -> int:
-    return sandboxes.host(options.host, id=options.id).shell()
+    return sandboxes.host(options.host, id=options.id).shell(options.container)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,8 +153,9 @@ def _parser() -> argparse.ArgumentParser:
         command(name, act, text).add_argument("--json", action="store_true", help="for programs")
     build = command("build", _build, "make the VM's files now, so that up takes a second")
     build.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
-    shell = command("shell", _shell, "open a shell on a host")
+    shell = command("shell", _shell, "open a shell on a host, or in a container there")
     shell.add_argument("host", help="such as host-a")
+    shell.add_argument("container", nargs="?", default="", help="the name of one on that host")
     return parser
 
 

@@ -161,8 +161,12 @@ class Host:
             fix="python -m sandbox reset, or sandbox.up() in a notebook",
         )
 
-    def shell(self) -> int:
-        """Join this terminal to a login shell on the host; returns the shell's exit status."""
+    def shell(self, container: str = "") -> int:
+        """Join this terminal to a shell; returns its exit status.
+
+        container: the name of one that the shell runs in; "" for a login shell on the host.
+        Raises SandboxError if this is no terminal.
+        """
         if not sys.stdin.isatty():
             raise SandboxError(
                 "A shell needs a terminal.",
@@ -171,7 +175,7 @@ class Host:
         size = os.get_terminal_size()
         request: dict[str, object] = {
             "op": "exec",
-            "argv": ["bash", "-l"],
+            "argv": ["docker", "exec", "-it", container, "sh"] if container else ["bash", "-l"],
             "env": {"TERM": os.environ.get("TERM", "xterm")},
             "tty": [size.lines, size.columns],
         }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from sandbox import capabilities, hosts
-from sandbox.engine.choose import choose, remove, running
+from sandbox.engine import choose as engines
 from sandbox.errors import SandboxError
 from sandbox.host import Host
 from sandbox.progress import Progress, best
@@ -19,7 +20,21 @@ if TYPE_CHECKING:
     from sandbox.engine.base import Engine, Recipe
     from sandbox.model.state import HostState, Snapshot
 
-__all__ = ["Sandbox", "default_id", "down", "find", "host", "reset", "snapshot", "up"]
+__all__ = [
+    "Sandbox",
+    "default_id",
+    "down",
+    "find",
+    "host",
+    "reset",
+    "resets",
+    "running",
+    "snapshot",
+    "up",
+]
+
+# How often each sandbox was put back as new from here; views forget what was before.
+resets: Counter[str] = Counter()
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
@@ -73,6 +88,7 @@ class Sandbox:
         """Take every host back to how it was when the sandbox was new. Raises SandboxError."""
         shown = progress or best()
         self._engine.reset(self.id, self._recipe, internet=self.internet, progress=shown)
+        resets[self.id] += 1
         shown.done(f"{_listed(self.hosts)} as new")
 
     def down(self) -> None:
@@ -112,8 +128,11 @@ def up(
     found = find(sandbox_id)
     if found and found.internet == internet and len(found.hosts) >= hosts:
         recipe = host_plan.recipe(len(found.hosts))
-    engine = choose(sandbox_id)
-    act = engine.reset if fresh and found else engine.start
+    engine = engines.choose(sandbox_id)
+    renew = fresh and found
+    if renew:
+        resets[sandbox_id] += 1
+    act = engine.reset if renew else engine.start
     act(sandbox_id, recipe, internet=internet, progress=shown)
     sandbox = Sandbox(sandbox_id, engine, recipe, internet)
     if needs := set(needs):
@@ -126,7 +145,7 @@ def up(
 def find(id: str | None = None) -> Sandbox | None:
     """The sandbox of that id if it runs, else None. Starts nothing."""
     sandbox_id = _checked(id)
-    engine = running(sandbox_id)
+    engine = engines.running(sandbox_id)
     state = engine.state(sandbox_id) if engine else None
     if engine is None or state is None:
         return None
@@ -135,12 +154,12 @@ def find(id: str | None = None) -> Sandbox | None:
 
 def host(name: str, *, id: str | None = None) -> Host:
     """A host of the running sandbox. Raises SandboxError if there is none."""
-    return _running(id).host(name)
+    return running(id).host(name)
 
 
 def reset(*, id: str | None = None) -> None:
     """Take every host of the running sandbox back to new. Raises SandboxError."""
-    _running(id).reset()
+    running(id).reset()
 
 
 def snapshot(name: str | None = None, *, id: str | None = None) -> Snapshot:
@@ -151,7 +170,7 @@ def snapshot(name: str | None = None, *, id: str | None = None) -> Snapshot:
     A host that does not answer is in it with ``unread`` set. Raises SandboxError if no sandbox
     runs, or none of its hosts has that name.
     """
-    sandbox = _running(id)
+    sandbox = running(id)
     names = sandbox.hosts if name is None else (sandbox.host(name).name,)
     return sandbox.snapshot(names)
 
@@ -161,10 +180,11 @@ def down(*, id: str | None = None) -> None:
 
     Raises SandboxError if it is on a Docker that does not answer.
     """
-    remove(_checked(id))
+    engines.remove(_checked(id))
 
 
-def _running(id: str | None) -> Sandbox:
+def running(id: str | None = None) -> Sandbox:
+    """The running sandbox. Raises SandboxError if it does not run."""
     sandbox = find(id)
     if sandbox is None:
         raise SandboxError(

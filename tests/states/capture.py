@@ -1,4 +1,4 @@
-"""Hosts in known states, as their agents read them: python -m tests.states.capture
+"""Hosts in known states, as their agents read them: python -m tests.states.capture [SCENARIO...]
 
 Writes one file a scenario beside this one. Each holds, by host, what the agent gave (``state``)
 and what ip(8) said in each namespace right after (``ip``), which is what tests compare with.
@@ -46,7 +46,7 @@ SCENARIOS = {
         ("a", "docker network create -d overlay --attachable --subnet 10.7.0.0/24 span"),
         ("a", "docker run -d --name left --network span toolbox"),
         ("b", "docker run -d --name right --network span toolbox"),
-        ("a", "docker service create -q --name shop --network span -p 9000:80"
+        ("a", "docker service create -q --name shop --network span"
               " --constraint node.hostname==host-a toolbox"),
     ],
 }  # fmt: skip
@@ -81,7 +81,7 @@ def load(scenario):
 
 def main():
     box = sandbox.up(2, fresh=True)
-    for scenario in SCENARIOS:
+    for scenario in sys.argv[1:] or SCENARIOS:
         box.reset(Quiet())
         build(box, scenario)
         found = {name: read(box.host(name)) for name in box.hosts}

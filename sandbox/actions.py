@@ -1,0 +1,435 @@
+"""What a panel asks of a host's Engine: each action with the docker command that does the same."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+
+from sandbox.errors import SandboxError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from sandbox.host import Host
+
+__all__ = [
+    "DRIVERS",
+    "MODES",
+    "Action",
+    "Refused",
+    "connect",
+    "create_network",
+    "curl",
+    "disconnect",
+    "join_swarm",
+    "logs",
+    "perform",
+    "ping",
+    "remove",
+    "remove_network",
+    "run",
+    "start",
+    "start_swarm",
+    "stop",
+]
+
+# Drivers that make networks, and the modes that some have, the default first
+# (https://docs.docker.com/engine/network/drivers/).
+DRIVERS = ("bridge", "overlay", "macvlan", "ipvlan")
+MODES = {
+    "macvlan": ("bridge", "private", "vepa", "passthru"),
+    "ipvlan": ("l2", "l3", "l3s"),
+}
+LOG_LINES = 50
+STOP_SECONDS = 1
+PROBE_SECONDS = 3
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_PORT = re.compile(
+    r"(?:(?:(?P<address>[0-9.]+|\[[0-9a-fA-F:]+\]):)?(?P<host>\d+):)?"
+    r"(?P<container>\d+)(?:/(?P<protocol>tcp|udp|sctp))?"
+)
+# What the Engine says when something is wrong with one field.
+_BLAME = (
+    ("name", r"container name .* already in use|network with name .* already exists"
+             r"|Invalid container name|invalid name"),
+    ("image", r"No such image|invalid reference format|pull access denied|manifest unknown"),
+    ("ports", r"port is already allocated|address already in use|invalid port"
+              r"|cannot assign requested address|failed to bind host port"),
+    ("command", r"executable file .*not found|exec: |unable to start container process"),
+    ("parent", r"parent|interface .* not found|link not found|vlan|already using"),
+    ("subnet", r"overlaps|invalid pool|subnet|address space|CIDR|prefix"),
+    ("gateway", r"gateway"),
+    ("mode", r"mode"),
+    ("driver", r"swarm manager|swarm|plugin .* not found|driver"),
+    ("network", r"network .* not found|network|endpoint"),
+    ("container", r"No such container|is not running|container"),
+)  # fmt: skip
+
+
+_LAYERS = re.compile(
+    r"^.*(?:failed to set up container networking: |failed to create task for container: )"
+    r"|driver failed programming external connectivity on endpoint \S+ \(\w+\): "
+)
+
+
+class Refused(SandboxError):
+    """Something that the Engine does not do, or that cannot be asked of it.
+
+    field: which part of the request is at fault, such as ``name`` or ``ports``; "" if none is.
+    """
+
+    def __init__(self, field: str, what: str, *, fix: str = "") -> None:
+        self.field = field
+        super().__init__(what, fix=fix)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """command: the docker command as words.  act: does the same by the Engine's API.
+
+    act gives what there is to show, or "".
+    """
+
+    command: tuple[str, ...]
+    act: Callable[[DockerClient], str]
+
+    def __str__(self) -> str:
+        return shlex.join(self.command)
+
+
+def perform(host: Host, action: Action) -> str:
+    """Have that host's Engine do it; gives what there is to show.
+
+    Raises Refused with the Engine's own reason, SandboxError if it does not answer.
+    """
+    from docker.errors import APIError, DockerException
+
+    try:
+        return action.act(host.client)
+    except APIError as error:
+        reason = _plain(error.explanation or str(error))
+        raise Refused(_blamed(reason, action), reason) from error
+    except (DockerException, OSError) as error:
+        raise SandboxError(
+            f"The Docker Engine of {host.name} did not answer.",
+            why=str(error),
+            fix="python -m sandbox status says what runs; sandbox.reset() puts it back",
+        ) from error
+
+
+def _plain(reason: str) -> str:
+    """The Engine's reason without the layers that passed it on."""
+    reason = _LAYERS.sub("", reason.strip())
+    reason = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", reason)
+    return reason[:1].upper() + reason[1:].rstrip(".") + "."
+
+
+def _blamed(reason: str, action: Action) -> str:
+    fields = {
+        "run": ("name", "image", "ports", "command", "network"),
+        "create": ("name", "parent", "subnet", "gateway", "mode", "driver"),
+    }
+    kind = "create" if action.command[1:3] == ("network", "create") else action.command[1]
+    allowed = fields.get(kind, ("network", "container"))
+    for field, pattern in _BLAME:
+        if field in allowed and re.search(pattern, reason, re.IGNORECASE):
+            return field
+    return ""
+
+
+def run(
+    image: str, *, name: str = "", network: str = "", ports: str = "", command: str = ""
+) -> Action:
+    """``docker run -d``. ports: as ``-p`` takes them, with commas between: ``8080:80, 53/udp``.
+
+    What could not be started is removed again. Raises Refused for what no Engine would take.
+    """
+    if not image.strip():
+        raise Refused("image", "A container needs an image.", fix="toolbox is there on every host")
+    _check_name(name)
+    published = [_port(text) for text in _split(ports)]
+    if published and network in ("host", "none"):
+        raise Refused(
+            "ports",
+            f"On the network {network} nothing is published.",
+            fix="leave ports empty, or choose another network",
+        )
+    words = _words("command", command)
+    argv = ["docker", "run", "-d"]
+    argv += ["--name", name] if name else []
+    argv += ["--network", network] if network else []
+    for text, _ in published:
+        argv += ["-p", text]
+
+    def act(client: DockerClient) -> str:
+        from docker.errors import APIError
+
+        ports: dict[str, Any] = {}
+        for _, (key, binding) in published:
+            ports.setdefault(key, []).append(binding)
+        special = network in ("host", "none") or network.startswith("container:")
+        container = client.containers.create(
+            image.strip(), words or None, name=name or None, ports=ports,
+            **({"network_mode": network} if special else {"network": network or None}),
+        )  # fmt: skip
+        try:
+            container.start()
+        except APIError:
+            container.remove(force=True)
+            raise
+        return container.id or ""
+
+    return Action((*argv, image.strip(), *words), act)
+
+
+def _check_name(name: str) -> None:
+    if name and not _NAME.fullmatch(name):
+        raise Refused(
+            "name",
+            f"{name!r} cannot be a name.",
+            fix="two or more letters, digits, and _ . - after the first",
+        )
+
+
+def _words(field: str, text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise Refused(field, f"{error} in {text!r}.") from error
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in re.split(r"[\s,]+", text) if part]
+
+
+def _port(text: str) -> tuple[str, tuple[str, Any]]:
+    """The text, and the container's port with its binding as the docker SDK takes them."""
+    found = _PORT.fullmatch(text)
+    numbers = [int(found[part]) for part in ("host", "container") if found[part]] if found else []
+    if found is None or not all(0 < number < 65536 for number in numbers):
+        raise Refused(
+            "ports",
+            f"{text!r} is no port to publish.",
+            fix="such as 8080:80, 127.0.0.1:8080:80 or 53:53/udp, ports from 1 to 65535",
+        )
+    address = (found["address"] or "").strip("[]")
+    if address:
+        try:
+            ip_address(address)
+        except ValueError as error:
+            raise Refused(
+                "ports", f"{address!r} is no address.", fix="such as 127.0.0.1"
+            ) from error
+    host = int(found["host"]) if found["host"] else None
+    key = f"{found['container']}/{found['protocol'] or 'tcp'}"
+    return text, (key, (address, host) if address else host)
+
+
+def create_network(
+    name: str,
+    driver: str = "bridge",
+    *,
+    subnet: str = "",
+    gateway: str = "",
+    parent: str = "",
+    vlan: int | None = None,
+    mode: str = "",
+    internal: bool = False,
+    ipv6: bool = False,
+) -> Action:
+    """``docker network create``.
+
+    parent, mode: of macvlan and ipvlan.  vlan: 802.1q id; the parent is then ``eth0.10``.
+    Raises Refused for what no Engine would take.
+    """
+    if not name.strip():
+        raise Refused("name", "A network needs a name.")
+    _check_name(name)
+    _check_subnet(subnet, gateway)
+    options = {}
+    if vlan is not None and not 1 <= vlan <= 4094:
+        raise Refused("vlan", f"{vlan} is no VLAN id.", fix="1 to 4094 (IEEE 802.1Q)")
+    if vlan is not None and not parent:
+        raise Refused("parent", "A VLAN needs a parent interface.", fix="such as eth0")
+    if parent and driver in MODES:
+        options["parent"] = f"{parent}.{vlan}" if vlan is not None else parent
+    if mode and driver in MODES:
+        options[f"{driver}_mode"] = mode
+    argv = ["docker", "network", "create", "-d", driver]
+    argv += ["--subnet", subnet] if subnet else []
+    argv += ["--gateway", gateway] if gateway else []
+    argv += ["--internal"] if internal else []
+    argv += ["--ipv6"] if ipv6 else []
+    argv += ["--attachable"] if driver == "overlay" else []
+    for key, value in options.items():
+        argv += ["-o", f"{key}={value}"]
+
+    def act(client: DockerClient) -> str:
+        from docker.types import IPAMConfig, IPAMPool
+
+        pools = [IPAMPool(subnet=subnet, gateway=gateway or None)] if subnet else []
+        network = client.networks.create(
+            name,
+            driver=driver,
+            options=options or None,
+            ipam=IPAMConfig(pool_configs=pools) if pools else None,
+            internal=internal,
+            enable_ipv6=ipv6,
+            attachable=driver == "overlay",
+        )
+        return network.id or ""
+
+    return Action((*argv, name), act)
+
+
+def _check_subnet(subnet: str, gateway: str) -> None:
+    if gateway and not subnet:
+        raise Refused("subnet", "A gateway needs a subnet around it.", fix="such as 10.5.0.0/24")
+    if not subnet:
+        return
+    try:
+        around = ip_network(subnet)
+    except ValueError as error:
+        raise Refused("subnet", f"{error}.", fix="such as 10.5.0.0/24") from error
+    try:
+        if gateway and ip_address(gateway) not in around:
+            raise Refused("gateway", f"{gateway} is not in {subnet}.")
+    except ValueError as error:
+        raise Refused("gateway", f"{error}.", fix="an address of the subnet") from error
+
+
+def remove_network(name: str) -> Action:
+    """``docker network rm``."""
+
+    def act(client: DockerClient) -> str:
+        client.networks.get(_chosen("network", name)).remove()
+        return name
+
+    return Action(("docker", "network", "rm", name), act)
+
+
+def connect(network: str, container: str) -> Action:
+    """``docker network connect``."""
+
+    def act(client: DockerClient) -> str:
+        client.networks.get(network).connect(container)
+        return ""
+
+    _chosen("network", network), _chosen("container", container)
+    return Action(("docker", "network", "connect", network, container), act)
+
+
+def disconnect(network: str, container: str) -> Action:
+    """``docker network disconnect``."""
+
+    def act(client: DockerClient) -> str:
+        client.networks.get(network).disconnect(container)
+        return ""
+
+    _chosen("network", network), _chosen("container", container)
+    return Action(("docker", "network", "disconnect", network, container), act)
+
+
+def start(container: str) -> Action:
+    """``docker start``."""
+
+    def act(client: DockerClient) -> str:
+        client.containers.get(_chosen("container", container)).start()
+        return container
+
+    return Action(("docker", "start", container), act)
+
+
+def stop(container: str) -> Action:
+    """``docker stop``, with a second's grace: the toolbox's programs do not use more."""
+
+    def act(client: DockerClient) -> str:
+        client.containers.get(_chosen("container", container)).stop(timeout=STOP_SECONDS)
+        return container
+
+    return Action(("docker", "stop", "-t", str(STOP_SECONDS), container), act)
+
+
+def remove(container: str) -> Action:
+    """``docker rm -f``."""
+
+    def act(client: DockerClient) -> str:
+        client.containers.get(_chosen("container", container)).remove(force=True)
+        return container
+
+    return Action(("docker", "rm", "-f", container), act)
+
+
+def logs(container: str) -> Action:
+    """``docker logs``, the last lines."""
+
+    def act(client: DockerClient) -> str:
+        text = client.containers.get(_chosen("container", container)).logs(tail=LOG_LINES)
+        return text.decode(errors="replace") or f"{container} has written nothing."
+
+    return Action(("docker", "logs", "--tail", str(LOG_LINES), container), act)
+
+
+def ping(container: str, to: str) -> Action:
+    """Three echo requests from a container to a name or an address."""
+    return _probe(container, ["ping", "-c", "3", "-W", "1", _target(to)])
+
+
+def curl(container: str, to: str, port: int = 80) -> Action:
+    """An HTTP request from a container to a name or an address."""
+    if not 0 < port < 65536:
+        raise Refused("port", f"{port} is no TCP port.", fix="1 to 65535")
+    target = _target(to)
+    host = f"[{target}]" if ":" in target else target
+    url = f"http://{host}" if port == 80 else f"http://{host}:{port}"
+    return _probe(container, ["curl", "-sS", "-m", str(PROBE_SECONDS), url])
+
+
+def _target(to: str) -> str:
+    target = to.strip()
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]+", target) or target.startswith("-"):
+        raise Refused("to", f"{to!r} is no name and no address.", fix="such as web or 172.18.0.2")
+    return target
+
+
+def _probe(container: str, argv: list[str]) -> Action:
+    def act(client: DockerClient) -> str:
+        found = client.containers.get(_chosen("from", container))
+        status, output = found.exec_run(argv)
+        said = output.decode(errors="replace").strip() if isinstance(output, bytes) else ""
+        return f"{said}\n[status {status}]" if status else said
+
+    return Action(("docker", "exec", container, *argv), act)
+
+
+def start_swarm(address: str) -> Action:
+    """``docker swarm init``: this host becomes a manager that others reach at address."""
+
+    def act(client: DockerClient) -> str:
+        client.swarm.init(advertise_addr=address)
+        return ""
+
+    return Action(("docker", "swarm", "init", "--advertise-addr", address), act)
+
+
+def join_swarm(manager: Host, address: str) -> Action:
+    """``docker swarm join`` as a worker, with the token that the manager gives at that moment."""
+    remote = f"{address}:2377"
+
+    def act(client: DockerClient) -> str:
+        token = manager.client.swarm.attrs["JoinTokens"]["Worker"]
+        client.swarm.join(remote_addrs=[remote], join_token=token)
+        return f"TOKEN is what docker swarm join-token -q worker says on {manager.name}: {token}"
+
+    return Action(("docker", "swarm", "join", "--token", "TOKEN", remote), act)
+
+
+def _chosen(field: str, name: str) -> str:
+    if not name:
+        raise Refused(field, f"Choose a {'container' if field == 'from' else field} first.")
+    return name

@@ -1,0 +1,160 @@
+"""The picture of a snapshot, in a notebook or as a page of its own."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from sandbox.errors import SandboxError
+from sandbox.model.state import Snapshot
+from sandbox.views.graph import check_detail
+from sandbox.views.layout import Layout
+from sandbox.views.picture import Positions, draw
+
+__all__ = ["Topology"]
+
+FRONTEND = Path(__file__).with_name("frontend")
+LIBRARY = "templates/lib/vis-9.1.2/vis-network.min.js"
+
+
+class Topology:
+    """The topology of a snapshot, which a notebook shows as a picture.
+
+    detail: what it shows first, "simple" or "full"; a switch in the picture changes it.
+    before: an earlier snapshot; what is new, changed or gone since then is marked.
+    positions: those of an earlier Topology; what was in it stays where it was.
+
+    Raises SandboxError for another detail.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        detail: str = "simple",
+        before: Snapshot | None = None,
+        positions: Positions | None = None,
+    ) -> None:
+        check_detail(detail)
+        self._picture = draw(snapshot, detail=detail, before=before, positions=positions)
+        hosts = ", ".join(sorted(host.name for host in snapshot.hosts))
+        self._title = f"Topology of {hosts}" if hosts else "Topology"
+
+    @property
+    def text(self) -> str:
+        """The topology as an indented text."""
+        return str(self._picture.data["text"])
+
+    @property
+    def positions(self) -> dict[str, Layout]:
+        """Where everything is, by level of detail; for the next Topology."""
+        return self._picture.positions
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture to path as one HTML file that needs no other; return its path.
+
+        Raises SandboxError if it cannot be written.
+        """
+        path = Path(path)
+        page = _template("page.html").render(title=self._title, output=self._html(carry=True))
+        try:
+            path.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise SandboxError(
+                f"The topology could not be saved as {path}.",
+                why=error.strerror or str(error),
+                fix="Name a file in a folder that exists and that you may write to.",
+            ) from None
+        return path
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": self.text, "text/html": self._html(carry=_carrier.is_due())}
+
+    def _html(self, *, carry: bool) -> str:
+        # The text is in the page already, for where no script runs.
+        data = {key: value for key, value in self._picture.data.items() if key != "text"}
+        scripts = [carried() if carry else "", front_end("wait.js")]
+        return _template("output.html").render(
+            text=self.text, data=to_script(data), scripts=[s for s in scripts if s]
+        )
+
+
+class _Carrier:
+    """Which cell of the notebook carries the library: one is enough for a page."""
+
+    def __init__(self) -> None:
+        self.carried = False
+        self.cell = self.request = ""
+
+    def is_due(self) -> bool:
+        """Whether the output that is made now has to carry it.
+
+        The first one of this kernel has to, and when its cell is run again that one anew, as
+        its earlier output is then lost.
+        """
+        cell, request = _running_cell()
+        again = bool(cell) and cell == self.cell and request != self.request
+        if self.carried and not again:
+            return False
+        self.carried, self.cell, self.request = True, cell, request
+        return True
+
+
+_carrier = _Carrier()
+
+
+def _running_cell() -> tuple[str, str]:
+    """The ids of the cell that runs, as JupyterLab sends it, and of the request to run it."""
+    from IPython import get_ipython
+
+    parent: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)() or {}
+    return (
+        str(parent.get("metadata", {}).get("cellId", "")),
+        str(parent.get("header", {}).get("msg_id", "")),
+    )
+
+
+@functools.cache
+def packed_library() -> str:
+    """pyvis's copy of vis-network with its licence, as base64 of gzip: 165 kB."""
+    import pyvis
+
+    source = Path(pyvis.__file__).parent / LIBRARY
+    # No time of day: the same library gives the same output.
+    return base64.b64encode(gzip.compress(source.read_bytes(), 9, mtime=0)).decode()
+
+
+@functools.cache
+def front_end(name: str) -> str:
+    """The text of that file of the front end."""
+    return (FRONTEND / name).read_text(encoding="utf-8").strip()
+
+
+def carried() -> str:
+    """The script that draws, for all outputs of a page."""
+    css, library = to_script(front_end("topology.css")), to_script(packed_library())
+    return f"(() => {{\n{front_end('topology.js')}\nshare({css}, {library});\n}})();"
+
+
+def to_script(value: Any) -> str:
+    """value as JSON that a script element may hold, whatever its strings are."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # JSON has these characters only within strings.
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+@functools.cache
+def _template(name: str) -> Any:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(FRONTEND)
+    return jinja2.Environment(loader=loader, autoescape=True).get_template(name)

@@ -1,0 +1,449 @@
+"""The panel: launch containers, make networks, try who reaches whom, and see it happen."""
+
+from __future__ import annotations
+
+import html
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import ipywidgets as widgets
+
+from sandbox import actions
+from sandbox.actions import Action, Refused
+from sandbox.errors import SandboxError
+from sandbox.events import EngineEvents
+from sandbox.model.difference import without_counters
+from sandbox.model.state import HostState, Snapshot
+from sandbox.sandbox import Sandbox
+from sandbox.views.console import Console
+from sandbox.views.live import LiveTopology
+
+__all__ = ["Panel"]
+
+# Changes that follow each other within this time are marked as one.
+BURST_SECONDS = 4.0
+DEFAULT_PARENT = "eth0"
+BUILT_IN = ("bridge", "host", "none")
+
+
+class _Field:
+    """A control with its label, and below it what is wrong with what it holds."""
+
+    def __init__(self, control: widgets.Widget, label: str) -> None:
+        control.description = label
+        control.layout.width = "auto"
+        control.style.description_width = "88px"
+        self.control = control
+        self._error = widgets.HTML(layout={"display": "none"})
+        self.box = widgets.VBox([control, self._error])
+        self.box.add_class("wire-by-wire-field")
+        if hasattr(control, "value"):
+            control.observe(lambda _: self.say(""), names="value")
+
+    @property
+    def value(self) -> str:
+        return (self.control.value or "").strip()
+
+    def say(self, what: str) -> None:
+        """Show what is wrong; "" for nothing."""
+        self._error.value = (
+            f'<div class="wire-by-wire-error" role="alert">{html.escape(what)}</div>'
+            if what
+            else ""
+        )
+        self._error.layout.display = "" if what else "none"
+
+    def offer(self, options: Iterable[str]) -> None:
+        """Offer these values; what is chosen stays if it is among them."""
+        listed = tuple(options)
+        if isinstance(self.control, widgets.Combobox):
+            self.control.options = listed
+        elif self.control.options != listed:
+            kept = self.control.value
+            self.control.options = listed
+            self.control.value = kept if kept in listed else next(iter(listed), None)
+
+
+class Panel(widgets.VBox):
+    """Controls for the hosts of a running sandbox beside their topology, which follows live.
+
+    Each click shows the docker command that does the same. close() ends it; it survives a reset
+    of the hosts.
+    """
+
+    def __init__(self, sandbox: Sandbox, *, detail: str = "simple") -> None:
+        self._sandbox = sandbox
+        self._hosts = {name: sandbox.host(name) for name in sandbox.hosts}
+        self._shown = self._baseline = sandbox.snapshot()
+        self._changed_at = 0.0
+        self._lock = threading.RLock()
+        self._wanted = threading.Event()
+        self._closed = False
+        self._worker = ThreadPoolExecutor(1)
+        self._buttons: list[widgets.Button] = []
+        self.console = Console()
+        self.topology = LiveTopology(self._shown, detail=detail)
+        self._make_controls()
+        left = widgets.VBox([self.host, self._tabs], layout={"width": "400px", "flex": "0 0 auto"})
+        right = widgets.VBox([self.topology], layout={"flex": "1 1 420px", "min_width": "0"})
+        both = widgets.HBox([left, right], layout={"flex_flow": "row wrap", "width": "100%"})
+        super().__init__([both, self.console], layout={"width": "100%"})
+        self.add_class("wire-by-wire-panel")
+        self._offer()
+        self.topology.observe(self._selected, names="selected")
+        threading.Thread(target=self._refresh, daemon=True).start()
+        self._events = EngineEvents(list(self._hosts.values()), self._wanted.set)
+
+    def __repr__(self) -> str:
+        return f"<Panel of {', '.join(self._hosts)}>"
+
+    def _repr_mimebundle_(self, **options: object) -> dict[str, object] | None:
+        bundle = super()._repr_mimebundle_(**options)
+        if bundle:
+            # The text of all these widgets would say nothing.
+            bundle["text/plain"] = repr(self)
+        return bundle
+
+    def close(self) -> None:
+        """Stop following the hosts and remove the widgets."""
+        self._closed = True
+        self._events.close()
+        self._wanted.set()
+        self._worker.shutdown(wait=False)
+        super().close()
+
+    # ---- controls
+
+    def _make_controls(self) -> None:
+        self.host = widgets.ToggleButtons(options=list(self._hosts), description="Host")
+        self.host.style.description_width = "60px"
+        self.host.style.button_width = "80px"
+        self.host.observe(lambda _: self._offer(), names="value")
+        self.fields: dict[str, _Field] = {}
+        self._tabs = widgets.Tab(
+            [
+                widgets.VBox([*self._launch(), *self._containers()]),
+                widgets.VBox([*self._new_network(), *self._networks()]),
+                widgets.VBox(self._probe()),
+            ],
+            titles=("Containers", "Networks", "Probe"),
+        )
+
+    def _field(self, key: str, control: widgets.Widget, label: str) -> widgets.Widget:
+        field = self.fields[key] = _Field(control, label)
+        return field.box
+
+    def _button(self, label: str, act: Callable[[], None], tip: str) -> widgets.Button:
+        button = widgets.Button(description=label, tooltip=tip, layout={"width": "auto"})
+        button.on_click(lambda _: self._guarded(act))
+        self._buttons.append(button)
+        return button
+
+    def _launch(self) -> list[widgets.Widget]:
+        return [
+            _heading("Launch a container"),
+            self._field("image", widgets.Combobox(value="toolbox", placeholder="toolbox"), "Image"),
+            self._field("name", widgets.Text(placeholder="web; Docker chooses one"), "Name"),
+            self._field("network", widgets.Dropdown(options=["bridge"]), "Network"),
+            self._field("ports", widgets.Text(placeholder="8080:80, 127.0.0.1:53:53/udp"), "Ports"),
+            self._field("command", widgets.Text(placeholder="the image's own"), "Command"),
+            self._button("Launch", self._on_launch, "docker run -d"),
+        ]
+
+    def _containers(self) -> list[widgets.Widget]:
+        return [
+            _heading("Containers that are there"),
+            self._field("container", widgets.Dropdown(options=[]), "Container"),
+            _row(
+                self._button("Start", lambda: self._on_container(actions.start), "docker start"),
+                self._button("Stop", lambda: self._on_container(actions.stop), "docker stop"),
+                self._button("Remove", lambda: self._on_container(actions.remove), "docker rm -f"),
+                self._button("Logs", lambda: self._on_container(actions.logs), "docker logs"),
+            ),
+            self._field("endpoint", widgets.Dropdown(options=["bridge"]), "Network"),
+            _row(
+                self._button("Connect", lambda: self._on_endpoint(actions.connect),
+                             "docker network connect"),
+                self._button("Disconnect", lambda: self._on_endpoint(actions.disconnect),
+                             "docker network disconnect"),
+            ),
+            _row(
+                self._button("Terminal in container", self._on_container_terminal, "a shell in it"),
+                self._button("Terminal on host", self._on_host_terminal, "a shell on the host"),
+            ),
+        ]  # fmt: skip
+
+    def _new_network(self) -> list[widgets.Widget]:
+        driver = widgets.Combobox(value="bridge", options=actions.DRIVERS, ensure_option=False)
+        boxes = [
+            _heading("Create a network"),
+            self._field("driver", driver, "Driver"),
+            self._field("network_name", widgets.Text(placeholder="shop"), "Name"),
+            self._field("subnet", widgets.Text(placeholder="Docker chooses one"), "Subnet"),
+            self._field("gateway", widgets.Text(placeholder="the subnet's first"), "Gateway"),
+            self._field("parent", widgets.Text(value=DEFAULT_PARENT), "Parent"),
+            self._field("vlan", widgets.Text(placeholder="none; 1 to 4094"), "VLAN id"),
+            self._field("mode", widgets.Dropdown(options=actions.MODES["macvlan"]), "Mode"),
+            self._field("internal", widgets.Checkbox(indent=False), "Internal: no way out"),
+            self._field("ipv6", widgets.Checkbox(indent=False), "IPv6 too"),
+            _row(
+                self._button("Create", self._on_create, "docker network create"),
+                self._button("Make a swarm", self._on_swarm, "docker swarm init and join"),
+            ),
+        ]
+        driver.observe(lambda _: self._fit_driver(), names="value")
+        self._fit_driver()
+        return boxes
+
+    def _networks(self) -> list[widgets.Widget]:
+        return [
+            _heading("Networks that are there"),
+            self._field("old_network", widgets.Dropdown(options=[]), "Network"),
+            self._button("Remove network", self._on_remove_network, "docker network rm"),
+        ]
+
+    def _probe(self) -> list[widgets.Widget]:
+        return [
+            _heading("Who reaches whom?"),
+            self._field("from", widgets.Dropdown(options=[]), "From"),
+            self._field("to", widgets.Combobox(placeholder="a name or an address"), "To"),
+            self._field("port", widgets.Text(value="80"), "Port"),
+            _row(
+                self._button("Ping", self._on_ping, "docker exec … ping"),
+                self._button("HTTP", self._on_curl, "docker exec … curl"),
+            ),
+        ]
+
+    def _fit_driver(self) -> None:
+        """Show what belongs to the chosen driver."""
+        driver = self.fields["driver"].value
+        modes = actions.MODES.get(driver, ())
+        for key in ("parent", "vlan", "mode"):
+            self.fields[key].box.layout.display = "" if modes else "none"
+        if modes:
+            self.fields["mode"].offer(modes)
+        self.fields["ipv6"].box.layout.display = "none" if driver == "overlay" else ""
+
+    # ---- what is there
+
+    @property
+    def _state(self) -> HostState:
+        found = self._shown.host(self.host.value)
+        assert found is not None
+        return found
+
+    def _offer(self) -> None:
+        """Offer in every list what the chosen host has now."""
+        state = self._state
+        running = [it for it in state.containers if it.state == "running"]
+        networks = [it.name for it in state.networks if not it.ingress]
+        self.fields["container"].offer(it.name for it in state.containers)
+        self.fields["from"].offer(it.name for it in running)
+        self.fields["network"].offer(networks)
+        self.fields["endpoint"].offer(networks)
+        self.fields["old_network"].offer(it for it in networks if it not in BUILT_IN)
+        images = {it.image for it in state.containers} | {"toolbox"}
+        self.fields["image"].offer(sorted(images))
+        self.fields["to"].offer(_targets(self._shown))
+
+    def _selected(self, change: dict[str, str]) -> None:
+        """A node was clicked in the picture: choose its host and container."""
+        host, _, name = change["new"].partition("/")
+        if host in self._hosts:
+            self.host.value = host
+            if self._state.container(name):
+                self.fields["container"].control.value = name
+
+    def _refresh(self) -> None:
+        while not self._closed:
+            self._wanted.wait()
+            self._wanted.clear()
+            if not self._closed:
+                self._look()
+
+    def _look(self) -> None:
+        """Take a snapshot, and show it if something changed."""
+        try:
+            now = self._sandbox.snapshot()
+        except SandboxError as error:
+            self._answer(str(error), failed=True)
+            return
+        with self._lock:
+            if [*map(without_counters, now.hosts)] == [*map(without_counters, self._shown.hosts)]:
+                return
+            moment = time.monotonic()
+            if moment - self._changed_at > BURST_SECONDS:
+                self._baseline = self._shown
+            self._changed_at = moment
+            self._shown = now
+            self.topology.show(now, before=self._baseline)
+            self._offer()
+
+    # ---- clicks
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Do what a click asks for; what cannot be asked is said beside its field."""
+        for field in self.fields.values():
+            field.say("")
+        self.console.place = self.console.command = ""
+        try:
+            act()
+        except Refused as refused:
+            self._refuse(refused)
+
+    def _refuse(self, refused: Refused, fields: dict[str, str] | None = None) -> None:
+        text = " ".join(filter(None, (refused.what, refused.fix and f"Try {refused.fix}.")))
+        field = self.fields.get((fields or {}).get(refused.field, refused.field))
+        if field is not None:
+            field.say(text)
+        self._answer(text, failed=True)
+
+    def _answer(self, text: str, *, failed: bool = False) -> None:
+        with self._lock:
+            self.console.failed, self.console.answer = failed, text
+
+    def _run(
+        self, steps: list[tuple[str, Action]], doing: str, fields: dict[str, str] | None = None
+    ) -> None:
+        """Perform actions, each on its host, one after the other, while the page stays usable."""
+        self.console.place = ", ".join(dict.fromkeys(f"{name}$" for name, _ in steps))
+        self.console.command = "; ".join(str(action) for _, action in steps)
+        self._answer("")
+        self._set_busy(doing)
+        self._worker.submit(self._work, steps, fields)
+
+    def _work(self, steps: list[tuple[str, Action]], fields: dict[str, str] | None) -> None:
+        said = ""
+        try:
+            for name, action in steps:
+                said = actions.perform(self._hosts[name], action)
+            self._answer(said or "Done.")
+        except Refused as refused:
+            self._refuse(refused, fields)
+        except SandboxError as error:
+            self._answer(str(error), failed=True)
+        finally:
+            # Events tell of most changes; a probe and a failure may have none.
+            self._wanted.set()
+            self._set_busy("")
+
+    def _set_busy(self, doing: str) -> None:
+        self.console.busy = doing
+        for button in self._buttons:
+            button.disabled = bool(doing)
+
+    def _value(self, key: str) -> str:
+        return self.fields[key].value
+
+    def _on_launch(self) -> None:
+        network = self._value("network")
+        action = actions.run(
+            self._value("image"),
+            name=self._value("name"),
+            network="" if network == "bridge" else network,
+            ports=self._value("ports"),
+            command=self._value("command"),
+        )
+        self._run([(self.host.value, action)], "Starting a container …")
+
+    def _on_container(self, make: Callable[[str], Action]) -> None:
+        action = make(self._value("container"))
+        self._run([(self.host.value, action)], f"{action} …")
+
+    def _on_endpoint(self, make: Callable[[str, str], Action]) -> None:
+        action = make(self._value("endpoint"), self._value("container"))
+        self._run([(self.host.value, action)], f"{action} …", {"network": "endpoint"})
+
+    def _on_create(self) -> None:
+        driver = self._value("driver")
+        layered = driver in actions.MODES
+        try:
+            vlan = int(self._value("vlan")) if layered and self._value("vlan") else None
+        except ValueError:
+            raise Refused("vlan", "A VLAN id is a number.", fix="1 to 4094") from None
+        fields = {"name": "network_name"}
+        try:
+            action = actions.create_network(
+                self._value("network_name"),
+                driver,
+                subnet=self._value("subnet"),
+                gateway=self._value("gateway"),
+                parent=self._value("parent") if layered else "",
+                vlan=vlan,
+                mode=self._value("mode") if layered else "",
+                internal=self.fields["internal"].control.value,
+                ipv6=self.fields["ipv6"].control.value and driver != "overlay",
+            )
+        except Refused as refused:
+            self._refuse(refused, fields)
+            return
+        self._run([(self.host.value, action)], "Creating a network …", fields)
+
+    def _on_remove_network(self) -> None:
+        action = actions.remove_network(self._value("old_network"))
+        self._run([(self.host.value, action)], f"{action} …", {"network": "old_network"})
+
+    def _on_swarm(self) -> None:
+        """Join all hosts to a swarm that the chosen one manages."""
+        manager = self._hosts[self.host.value]
+        steps = []
+        if self._state.swarm != "active":
+            steps.append((manager.name, actions.start_swarm(manager.address)))
+        for name in self._hosts:
+            other = self._shown.host(name)
+            if other and name != manager.name and other.swarm != "active":
+                steps.append((name, actions.join_swarm(manager, manager.address)))
+        if not steps:
+            raise Refused("driver", "The hosts are in a swarm already.")
+        self._run(steps, "Making a swarm …", {"network": "driver"})
+
+    def _on_ping(self) -> None:
+        action = actions.ping(self._value("from"), self._value("to"))
+        self._run([(self.host.value, action)], f"{action} …", {"container": "from"})
+
+    def _on_curl(self) -> None:
+        try:
+            port = int(self._value("port") or "80")
+        except ValueError:
+            raise Refused("port", "A port is a number.", fix="80") from None
+        action = actions.curl(self._value("from"), self._value("to"), port)
+        self._run([(self.host.value, action)], f"{action} …", {"container": "from"})
+
+    def _on_host_terminal(self) -> None:
+        self._open_terminal(self.host.value)
+
+    def _on_container_terminal(self) -> None:
+        name = self._value("container")
+        found = self._state.container(name)
+        if found is None or found.state != "running":
+            raise Refused("container", "A terminal needs a container that runs.")
+        self._open_terminal(self.host.value, name)
+
+    def _open_terminal(self, *where: str) -> None:
+        argv = [sys.executable, "-m", "sandbox", "shell", *where, "--id", self._sandbox.id]
+        self.console.place = f"{where[0]}$"
+        self.console.command = f"docker exec -it {where[1]} sh" if where[1:] else "bash -l"
+        self.console.open_terminal(argv)
+
+
+def _heading(text: str) -> widgets.Widget:
+    return widgets.HTML(f'<div class="wire-by-wire-heading">{html.escape(text)}</div>')
+
+
+def _row(*children: widgets.Widget) -> widgets.Widget:
+    return widgets.HBox(children, layout={"flex_flow": "row wrap"})
+
+
+def _targets(snapshot: Snapshot) -> list[str]:
+    """Names of containers and their addresses, and addresses of the hosts."""
+    found: dict[str, None] = {}
+    for container in snapshot.containers():
+        if container.state == "running":
+            found[container.name] = None
+            for endpoint in container.endpoints:
+                found[endpoint.address.partition("/")[0]] = None
+    found.update(dict.fromkeys(host.address for host in snapshot.hosts))
+    return [name for name in found if name]
