@@ -25,7 +25,7 @@ setup: .venv/ready ## Install what the course needs and build the sandbox's file
 lab: setup ## Open the course in JupyterLab
 	@exec .venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 \
 	    $(if $(filter 0,$(shell id -u)),--allow-root) \
-	    --LabApp.default_url=/lab/tree/lessons/00-start-here.ipynb \
+	    --LabApp.expose_app_in_browser=True --LabApp.default_url=/lab/tree/lessons/00-start-here.ipynb \
 	    --ServerApp.terminado_settings="shell_command=['bash', '--rcfile', '$(CURDIR)/scripts/terminal.bashrc']" \
 	    $(LAB_OPTIONS)
 

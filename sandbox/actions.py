@@ -71,9 +71,21 @@ _BLAME = (
 )  # fmt: skip
 
 
+# What passes a reason on adds its own words before it.
 _LAYERS = re.compile(
-    r"^.*(?:failed to set up container networking: |failed to create task for container: )"
+    r"^.*(?:failed to set up container networking|failed to create task for container"
+    r"|failed to create shim task|OCI runtime create failed): "
     r"|driver failed programming external connectivity on endpoint \S+ \(\w+\): "
+)
+# What to do about the commonest reasons.
+_FIXES = (
+    (r"container name .* already in use", "Choose another name, or remove that container."),
+    (r"port is already allocated|address already in use", "Choose another port of the host."),
+    (r"not a swarm manager", "Make a swarm joins the hosts; its manager creates overlays."),
+    (r"has active endpoints", "Disconnect or remove those containers first."),
+    (r"overlaps", "Choose a subnet that no other network of this host has."),
+    (r"No such image", "Choose toolbox: nothing is pulled from a registry here."),
+    (r"vlan name|interface .* not found", "The host's own interface is eth0."),
 )
 
 
@@ -113,7 +125,8 @@ def perform(host: Host, action: Action) -> str:
         return action.act(host.client)
     except APIError as error:
         reason = _plain(error.explanation or str(error))
-        raise Refused(_blamed(reason, action), reason) from error
+        fix = next((fix for said, fix in _FIXES if re.search(said, reason)), "")
+        raise Refused(_blamed(reason, action), reason, fix=fix) from error
     except (DockerException, OSError) as error:
         raise SandboxError(
             f"The Docker Engine of {host.name} did not answer.",
@@ -150,14 +163,14 @@ def run(
     What could not be started is removed again. Raises Refused for what no Engine would take.
     """
     if not image.strip():
-        raise Refused("image", "A container needs an image.", fix="toolbox is there on every host")
+        raise Refused("image", "A container needs an image.", fix="Every host has toolbox.")
     _check_name(name)
     published = [_port(text) for text in _split(ports)]
     if published and network in ("host", "none"):
         raise Refused(
             "ports",
             f"On the network {network} nothing is published.",
-            fix="leave ports empty, or choose another network",
+            fix="Leave ports empty, or choose another network.",
         )
     words = _words("command", command)
     argv = ["docker", "run", "-d"]
@@ -192,7 +205,7 @@ def _check_name(name: str) -> None:
         raise Refused(
             "name",
             f"{name!r} cannot be a name.",
-            fix="two or more letters, digits, and _ . - after the first",
+            fix="It takes two or more letters and digits, and _ . - after the first.",
         )
 
 
@@ -215,7 +228,7 @@ def _port(text: str) -> tuple[str, tuple[str, Any]]:
         raise Refused(
             "ports",
             f"{text!r} is no port to publish.",
-            fix="such as 8080:80, 127.0.0.1:8080:80 or 53:53/udp, ports from 1 to 65535",
+            fix="Write 8080:80, 127.0.0.1:8080:80 or 53:53/udp, with ports from 1 to 65535.",
         )
     address = (found["address"] or "").strip("[]")
     if address:
@@ -223,7 +236,7 @@ def _port(text: str) -> tuple[str, tuple[str, Any]]:
             ip_address(address)
         except ValueError as error:
             raise Refused(
-                "ports", f"{address!r} is no address.", fix="such as 127.0.0.1"
+                "ports", f"{address!r} is no address.", fix="Write one such as 127.0.0.1."
             ) from error
     host = int(found["host"]) if found["host"] else None
     key = f"{found['container']}/{found['protocol'] or 'tcp'}"
@@ -253,9 +266,9 @@ def create_network(
     _check_subnet(subnet, gateway)
     options = {}
     if vlan is not None and not 1 <= vlan <= 4094:
-        raise Refused("vlan", f"{vlan} is no VLAN id.", fix="1 to 4094 (IEEE 802.1Q)")
+        raise Refused("vlan", f"{vlan} is no VLAN id.", fix="IEEE 802.1Q has 1 to 4094.")
     if vlan is not None and not parent:
-        raise Refused("parent", "A VLAN needs a parent interface.", fix="such as eth0")
+        raise Refused("parent", "A VLAN needs a parent interface.", fix="Write one such as eth0.")
     if parent and driver in MODES:
         options["parent"] = f"{parent}.{vlan}" if vlan is not None else parent
     if mode and driver in MODES:
@@ -289,18 +302,20 @@ def create_network(
 
 def _check_subnet(subnet: str, gateway: str) -> None:
     if gateway and not subnet:
-        raise Refused("subnet", "A gateway needs a subnet around it.", fix="such as 10.5.0.0/24")
+        raise Refused(
+            "subnet", "A gateway needs a subnet around it.", fix="Write one such as 10.5.0.0/24."
+        )
     if not subnet:
         return
     try:
         around = ip_network(subnet)
     except ValueError as error:
-        raise Refused("subnet", f"{error}.", fix="such as 10.5.0.0/24") from error
+        raise Refused("subnet", f"{error}.", fix="Write one such as 10.5.0.0/24.") from error
     try:
         if gateway and ip_address(gateway) not in around:
             raise Refused("gateway", f"{gateway} is not in {subnet}.")
     except ValueError as error:
-        raise Refused("gateway", f"{error}.", fix="an address of the subnet") from error
+        raise Refused("gateway", f"{error}.", fix="Write an address of the subnet.") from error
 
 
 def remove_network(name: str) -> Action:
@@ -383,7 +398,7 @@ def ping(container: str, to: str) -> Action:
 def curl(container: str, to: str, port: int = 80) -> Action:
     """An HTTP request from a container to a name or an address."""
     if not 0 < port < 65536:
-        raise Refused("port", f"{port} is no TCP port.", fix="1 to 65535")
+        raise Refused("port", f"{port} is no TCP port.", fix="Ports go from 1 to 65535.")
     target = _target(to)
     host = f"[{target}]" if ":" in target else target
     url = f"http://{host}" if port == 80 else f"http://{host}:{port}"
@@ -393,7 +408,9 @@ def curl(container: str, to: str, port: int = 80) -> Action:
 def _target(to: str) -> str:
     target = to.strip()
     if not re.fullmatch(r"[A-Za-z0-9_.:-]+", target) or target.startswith("-"):
-        raise Refused("to", f"{to!r} is no name and no address.", fix="such as web or 172.18.0.2")
+        raise Refused(
+            "to", f"{to!r} is no name and no address.", fix="Write one such as web or 172.18.0.2."
+        )
     return target
 
 

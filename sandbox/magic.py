@@ -5,22 +5,17 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.guest import agent
 from sandbox.host import text_writer
-from sandbox.model.difference import diff, without_counters
-from sandbox.sandbox import find, host, snapshot
-
-if TYPE_CHECKING:
-    from sandbox.model.state import Snapshot
+from sandbox.model.difference import diff
+from sandbox.sandbox import find, host, settled, snapshot
 
 __all__ = ["load_ipython_extension", "run_cell"]
 
-SETTLE_SECONDS = 3.0
 # Both outputs go to one place, in the order they came, as in a terminal. What the shell says
 # about the line that failed goes where nothing else does.
 _PRELUDE = (
@@ -72,7 +67,7 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
     code = target.stream(["bash", "-c", _PRELUDE + cell], output)
     head.end()
     if before:
-        write(f"{diff(before, _settled(target.name))}\n")
+        write(f"{diff(before, settled(target.name))}\n")
     status, _, command = b"".join(report).decode(errors="replace").partition("\n")
     if code and not options.expect_failure:
         failed = f"{command or cell.strip()!r} ended with status {status or code}"
@@ -81,21 +76,6 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
         if not code:
             raise CellFailed(f"This cell was expected to fail on {target.name}, and did not.")
         write(f"[status {status or code}, as expected]\n")
-
-
-def _settled(name: str) -> Snapshot:
-    """The host's state when it no longer changes, or after SETTLE_SECONDS.
-
-    A command may end a moment before all that it set going: a bridge comes up when its first
-    port does.
-    """
-    deadline = time.monotonic() + SETTLE_SECONDS
-    found = snapshot(name)
-    while time.monotonic() < deadline:
-        earlier, found = found, snapshot(name)
-        if [*map(without_counters, earlier.hosts)] == [*map(without_counters, found.hosts)]:
-            break
-    return found
 
 
 class _Head:

@@ -29,10 +29,12 @@ __all__ = [
     "reset",
     "resets",
     "running",
+    "settled",
     "snapshot",
     "up",
 ]
 
+SETTLE_SECONDS = 3.0
 # How often each sandbox was put back as new from here; views forget what was before.
 resets: Counter[str] = Counter()
 
@@ -173,6 +175,23 @@ def snapshot(name: str | None = None, *, id: str | None = None) -> Snapshot:
     sandbox = running(id)
     names = sandbox.hosts if name is None else (sandbox.host(name).name,)
     return sandbox.snapshot(names)
+
+
+def settled(name: str | None = None, *, id: str | None = None) -> Snapshot:
+    """A snapshot when the hosts no longer change, or after SETTLE_SECONDS; see ``snapshot``.
+
+    A command may end a moment before all that it set going: a bridge comes up when its first
+    port does.
+    """
+    from sandbox.model.difference import steady
+
+    deadline = time.monotonic() + SETTLE_SECONDS
+    found = snapshot(name, id=id)
+    while time.monotonic() < deadline:
+        earlier, found = found, snapshot(name, id=id)
+        if [*map(steady, earlier.hosts)] == [*map(steady, found.hosts)]:
+            break
+    return found
 
 
 def down(*, id: str | None = None) -> None:

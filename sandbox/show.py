@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.model.state import Snapshot
-from sandbox.sandbox import default_id, resets, running, snapshot
+from sandbox.sandbox import default_id, resets, running, settled
 
 if TYPE_CHECKING:
     from sandbox.views.topology import Topology
@@ -38,7 +38,7 @@ def topology(
     from sandbox.views.topology import Topology
 
     sandbox_id = id or default_id()
-    now = state or snapshot(id=id)
+    now = state or settled(id=id)
     count, before, drawn = _last.get(sandbox_id, (0, None, None))
     if count != resets[sandbox_id]:
         before = drawn = None
@@ -53,7 +53,7 @@ def topology_text(state: Snapshot | None = None, *, id: str | None = None) -> st
     """The topology of the running sandbox, or of a snapshot, as indented text."""
     from sandbox.views.text import topology_text
 
-    return topology_text(state or snapshot(id=id))
+    return topology_text(state or settled(id=id))
 
 
 def panel(*, detail: str = "simple", id: str | None = None) -> Panel:

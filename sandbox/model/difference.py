@@ -21,7 +21,7 @@ from sandbox.model.state import (
     Snapshot,
 )
 
-__all__ = ["GROUPS", "Change", "Difference", "diff", "without_counters"]
+__all__ = ["GROUPS", "Change", "Difference", "diff", "steady"]
 
 GROUPS = (
     "docker",
@@ -97,11 +97,17 @@ def diff(before: Snapshot, after: Snapshot) -> Difference:
     return Difference(tuple(changes))
 
 
-def without_counters(host: HostState) -> HostState:
+def steady(host: HostState) -> HostState:
     """That state without what changes by itself, so that two of a quiet host are equal."""
+
+    def still(interface: Interface) -> Interface:
+        return dataclasses.replace(interface, state="", addresses=interface.assigned)
+
     namespaces = tuple(
         dataclasses.replace(
             namespace,
+            interfaces=tuple(map(still, namespace.interfaces)),
+            routes=tuple(it for it in namespace.routes if ":" not in it.destination),
             neighbours=(),
             forwarding=(),
             rules=tuple(
@@ -324,8 +330,8 @@ def _link_changes(was: Interface, now: Interface) -> Iterator[str]:
     name = _at(now.ref)
     if was.enabled != now.enabled:
         yield f"{name} is switched {'on' if now.enabled else 'off'}"
-    if was.state != now.state:
-        yield f"{name} is {now.state}, was {was.state}"
+    if was.carrier != now.carrier and was.enabled == now.enabled:
+        yield f"{name} has {'its' if now.carrier else 'no'} carrier"
     if was.master != now.master:
         if was.master:
             yield f"{name} is no longer a port of {was.master}"
@@ -377,22 +383,18 @@ def _counted(
                 yield sign, text
 
 
-def _link_local(address: str) -> bool:
-    return address.startswith(("fe80:", "ff00:"))
-
-
 def _addresses(space: Namespace, *, without_loopback: bool) -> Iterator[str]:
     for interface in space.interfaces:
         if without_loopback and interface.kind == "loopback":
             continue
-        for address in interface.addresses:
-            if not _link_local(address):
-                yield f"{address} on {_at(interface.ref)}"
+        for address in interface.assigned:
+            yield f"{address} on {_at(interface.ref)}"
 
 
 def _routes(space: Namespace) -> Iterator[str]:
     for route in space.routes:
-        if not _link_local(route.destination):
+        # Link-local and multicast routes follow from the interface.
+        if not route.destination.startswith(("fe80:", "ff00:")):
             yield _route(route)
 
 

@@ -61,6 +61,7 @@ class Link:
     mtu: int
     state: str
     enabled: bool
+    carrier: bool
     master: int
     link: int
     link_namespace: int | None
@@ -96,6 +97,7 @@ def _link(message: Any) -> Link:
         mtu=message.get_attr("IFLA_MTU") or 0,
         state=str(message.get_attr("IFLA_OPERSTATE") or "UNKNOWN"),
         enabled=bool(message["flags"] & IFF_UP),
+        carrier=bool(message.get_attr("IFLA_CARRIER")),
         master=message.get_attr("IFLA_MASTER") or 0,
         link=link or 0,
         link_namespace=message.get_attr("IFLA_LINK_NETNSID"),

@@ -259,6 +259,7 @@ def _interface(
         vlan=link.vlan,
         vni=link.vni,
         port=link.port,
+        carrier=link.carrier,
     )
 
 

@@ -55,12 +55,14 @@ class Interface:
     kind: as ``ip -d link`` names it: ``veth``, ``bridge``, ``vlan``, ``macvlan``, ``ipvlan``,
         ``vxlan``, ``dummy`` …; ``loopback``; "" for a device.
     state: the kernel's operational state: ``UP``, ``DOWN``, ``LOWERLAYERDOWN``, ``UNKNOWN`` …
+        The kernel writes it down up to a second after the carrier came or went.
     enabled: whether it is switched on (``ip link set … up``).
     addresses: with prefix length, IPv4 before IPv6: ``("172.18.0.2/24",)``.
     master: name of the bridge of the same namespace that it is a port of, or "".
     peer: a veth's other end; None if that is outside of the hosts that were read.
     parent: what a vlan, macvlan or ipvlan interface stands on, or a vxlan sends by.
     mode: of macvlan or ipvlan: ``bridge``, ``l2``, ``l3s`` …; else "".
+    carrier: whether the other end of the wire is there and switched on.
     vlan: 802.1q id.  vni: VXLAN network identifier.  port: VXLAN's UDP port.
     """
 
@@ -80,6 +82,19 @@ class Interface:
     vlan: int | None = None
     vni: int | None = None
     port: int | None = None
+    carrier: bool = True
+
+    @property
+    def status(self) -> str:
+        """``up``, ``no carrier`` or ``switched off``, without the delay that state has."""
+        if not self.enabled:
+            return "switched off"
+        return "up" if self.carrier else "no carrier"
+
+    @property
+    def assigned(self) -> tuple[str, ...]:
+        """The addresses that somebody assigned: a link-local one follows from the MAC."""
+        return tuple(it for it in self.addresses if not it.startswith("fe80:"))
 
     @property
     def ref(self) -> InterfaceRef:

@@ -113,8 +113,8 @@ def interface_title(interface: Interface) -> str:
     return _lines([
         f"{interface.kind or 'device'} {interface.name}",
         _fact("namespace", interface.namespace),
-        _fact("state", interface.state + ("" if interface.enabled else ", switched off")),
-        *(_fact("address", address) for address in interface.addresses),
+        _fact("state", interface.status),
+        *(_fact("address", address) for address in interface.assigned),
         _fact("MAC", interface.mac),
         _fact("MTU", str(interface.mtu)),
         _fact("port of", interface.master),

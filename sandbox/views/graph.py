@@ -477,15 +477,13 @@ def _interface_node(
     facts = [f"VLAN {interface.vlan}"] if interface.vlan is not None else []
     facts += [f"VNI {interface.vni}"] if interface.vni is not None else []
     facts += [f"{interface.kind} {interface.mode}"] if interface.mode else []
-    # A link-local address says nothing that the MAC address does not.
-    shown = [address for address in interface.addresses if not address.startswith("fe80:")]
-    facts += [clip(address, ADDRESS) for address in shown[:2]]
-    if not interface.enabled or interface.state in {"DOWN", "LOWERLAYERDOWN"}:
-        facts.append("off" if not interface.enabled else "no carrier")
+    facts += [clip(address, ADDRESS) for address in interface.assigned[:2]]
+    if interface.status != "up":
+        facts.append(interface.status)
     title = details.interface_title(interface)
     state = (
-        interface.name, interface.mac, interface.mtu, interface.state, interface.enabled,
-        interface.addresses, interface.master, interface.peer, interface.parent,
+        interface.name, interface.mac, interface.mtu, interface.status,
+        interface.assigned, interface.master, interface.peer, interface.parent,
         interface.mode, interface.vlan, interface.vni,
     )  # fmt: skip
     label = _label(clip(interface.name), *facts)

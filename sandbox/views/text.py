@@ -150,13 +150,13 @@ def _namespace(host: HostState, namespace: Namespace) -> Iterator[_Branch]:
                 on = f" on {interface.parent.name}" if interface.parent else ""
                 yield _Branch([f"vlan {interface.name}  VLAN {interface.vlan}{on}"])
             elif interface.kind == "bridge" and network_of(host, interface) is None:
-                yield _Branch(["  ".join([f"bridge {interface.name}", *interface.addresses])])
+                yield _Branch(["  ".join([f"bridge {interface.name}", *interface.assigned])])
     elif namespace.kind == "named":
         interfaces = real_interfaces(namespace)
         yield _Branch(
             [f"namespace {_line(namespace.id.rpartition(':')[2])}"],
             [
-                _Branch([_line(found.name), " ".join(found.addresses), _hand_wire(host, found)])
+                _Branch([_line(found.name), " ".join(found.assigned), _hand_wire(host, found)])
                 for found in interfaces
             ],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import sys
 import threading
@@ -15,7 +16,7 @@ from sandbox import actions
 from sandbox.actions import Action, Refused
 from sandbox.errors import SandboxError
 from sandbox.events import EngineEvents
-from sandbox.model.difference import without_counters
+from sandbox.model.difference import steady
 from sandbox.model.state import HostState, Snapshot
 from sandbox.sandbox import Sandbox
 from sandbox.views.console import Console
@@ -49,11 +50,7 @@ class _Field:
 
     def say(self, what: str) -> None:
         """Show what is wrong; "" for nothing."""
-        self._error.value = (
-            f'<div class="wire-by-wire-error" role="alert">{html.escape(what)}</div>'
-            if what
-            else ""
-        )
+        self._error.value = _alert(what)
         self._error.layout.display = "" if what else "none"
 
     def offer(self, options: Iterable[str]) -> None:
@@ -87,11 +84,15 @@ class Panel(widgets.VBox):
         self.console = Console()
         self.topology = LiveTopology(self._shown, detail=detail)
         self._make_controls()
-        left = widgets.VBox([self.host, self._tabs], layout={"width": "400px", "flex": "0 0 auto"})
+        self._trouble = widgets.HTML()
+        left = widgets.VBox(
+            [self.host, self._trouble, self._tabs], layout={"width": "400px", "flex": "0 0 auto"}
+        )
         right = widgets.VBox([self.topology], layout={"flex": "1 1 420px", "min_width": "0"})
         both = widgets.HBox([left, right], layout={"flex_flow": "row wrap", "width": "100%"})
         super().__init__([both, self.console], layout={"width": "100%"})
         self.add_class("wire-by-wire-panel")
+        self._images = {name: self._read_images(name) for name in self._hosts}
         self._offer()
         self.topology.observe(self._selected, names="selected")
         threading.Thread(target=self._refresh, daemon=True).start()
@@ -245,9 +246,19 @@ class Panel(widgets.VBox):
         self.fields["network"].offer(networks)
         self.fields["endpoint"].offer(networks)
         self.fields["old_network"].offer(it for it in networks if it not in BUILT_IN)
-        images = {it.image for it in state.containers} | {"toolbox"}
-        self.fields["image"].offer(sorted(images))
+        self.fields["image"].offer(self._images[state.name])
         self.fields["to"].offer(_targets(self._shown))
+        silent = [
+            f"{it.name}: {it.unread.splitlines()[0]}" for it in self._shown.hosts if it.unread
+        ]
+        self._trouble.value = _alert("; ".join(silent))
+
+    def _read_images(self, name: str) -> list[str]:
+        """Names of the images that a host has; none if its Engine is silent."""
+        with contextlib.suppress(Exception):
+            found = self._hosts[name].client.images.list()
+            return sorted(tag.removesuffix(":latest") for image in found for tag in image.tags)
+        return []
 
     def _selected(self, change: dict[str, str]) -> None:
         """A node was clicked in the picture: choose its host and container."""
@@ -272,13 +283,14 @@ class Panel(widgets.VBox):
             self._answer(str(error), failed=True)
             return
         with self._lock:
-            if [*map(without_counters, now.hosts)] == [*map(without_counters, self._shown.hosts)]:
+            if [*map(steady, now.hosts)] == [*map(steady, self._shown.hosts)]:
                 return
             moment = time.monotonic()
             if moment - self._changed_at > BURST_SECONDS:
                 self._baseline = self._shown
             self._changed_at = moment
             self._shown = now
+            self._images = {name: self._read_images(name) for name in self._hosts}
             self.topology.show(now, before=self._baseline)
             self._offer()
 
@@ -295,7 +307,7 @@ class Panel(widgets.VBox):
             self._refuse(refused)
 
     def _refuse(self, refused: Refused, fields: dict[str, str] | None = None) -> None:
-        text = " ".join(filter(None, (refused.what, refused.fix and f"Try {refused.fix}.")))
+        text = " ".join(filter(None, (refused.what, refused.fix)))
         field = self.fields.get((fields or {}).get(refused.field, refused.field))
         if field is not None:
             field.say(text)
@@ -363,7 +375,9 @@ class Panel(widgets.VBox):
         try:
             vlan = int(self._value("vlan")) if layered and self._value("vlan") else None
         except ValueError:
-            raise Refused("vlan", "A VLAN id is a number.", fix="1 to 4094") from None
+            raise Refused(
+                "vlan", "A VLAN id is a number.", fix="Write one from 1 to 4094."
+            ) from None
         fields = {"name": "network_name"}
         try:
             action = actions.create_network(
@@ -408,7 +422,7 @@ class Panel(widgets.VBox):
         try:
             port = int(self._value("port") or "80")
         except ValueError:
-            raise Refused("port", "A port is a number.", fix="80") from None
+            raise Refused("port", "A port is a number.", fix="Write one such as 80.") from None
         action = actions.curl(self._value("from"), self._value("to"), port)
         self._run([(self.host.value, action)], f"{action} …", {"container": "from"})
 
@@ -427,6 +441,11 @@ class Panel(widgets.VBox):
         self.console.place = f"{where[0]}$"
         self.console.command = f"docker exec -it {where[1]} sh" if where[1:] else "bash -l"
         self.console.open_terminal(argv)
+
+
+def _alert(what: str) -> str:
+    """HTML that says what is wrong; "" for nothing."""
+    return f'<div class="wire-by-wire-error" role="alert">{html.escape(what)}</div>' if what else ""
 
 
 def _heading(text: str) -> widgets.Widget:

@@ -83,7 +83,7 @@ def test_diff_says_what_docker_run_did(fresh):
         "docker      + container web: running, image toolbox, on bridge",
         "namespaces  + a network namespace: web's",
         "(port of docker0) ↔ eth0 of web",
-        "~ docker0 is UP, was DOWN",
+        "~ docker0 has its carrier",
         "addresses   + 172.17.0.2/16 on eth0 of web",
         "+ DNAT tcp 8080 → 172.17.0.2:80, not in by docker0 [nat DOCKER]",
         "sockets     + tcp 0.0.0.0:8080 is listened on",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.model.difference import GROUPS, diff, without_counters
+from sandbox.model.difference import GROUPS, diff, steady
 from sandbox.model.read import read_host
 from sandbox.model.rules import describe
 from sandbox.model.state import Rule, Snapshot
@@ -48,7 +48,7 @@ def test_counters_neighbours_and_learned_addresses_are_no_change(new):
     busy = dataclasses.replace(space, rules=rules, neighbours=(), forwarding=())
     later = dataclasses.replace(host, namespaces=(busy,))
     assert not diff(new, Snapshot(2.0, new.lan, (later,)))
-    assert without_counters(later) == without_counters(host)
+    assert steady(later) == steady(host)
 
 
 def test_a_veth_pair_is_one_sentence_that_names_both_ends(bridge):
@@ -99,17 +99,31 @@ def test_a_container_that_started_again_has_a_new_namespace_even_with_the_same_i
     assert ("namespaces", "+", "a network namespace: web's") in said
 
 
-def test_a_link_that_is_switched_off_is_told(bridge):
-    def switched(interface):
-        off = interface.name == "eth0"
-        return dataclasses.replace(interface, enabled=False, state="DOWN") if off else interface
-
+def test_a_link_that_is_switched_off_and_one_that_lost_its_carrier_are_told(bridge):
+    changed = {"eth0": {"enabled": False}, "docker0": {"carrier": False, "state": "DOWN"}}
     own = bridge.namespace
-    down = dataclasses.replace(own, interfaces=tuple(map(switched, own.interfaces)))
+    interfaces = tuple(dataclasses.replace(it, **changed.get(it.name, {})) for it in own.interfaces)
+    down = dataclasses.replace(own, interfaces=interfaces)
     spaces = tuple(down if it is own else it for it in bridge.namespaces)
     said = changes(only(bridge), only(dataclasses.replace(bridge, namespaces=spaces)))
-    assert said == {("links", "~", "eth0 is switched off"),
-                    ("links", "~", "eth0 is DOWN, was UP")}  # fmt: skip
+    assert said == {
+        ("links", "~", "eth0 is switched off"),
+        ("links", "~", "docker0 has no carrier"),
+    }
+
+
+def test_what_the_kernel_writes_down_late_is_no_change(bridge):
+    late = [{"state": "LOWERLAYERDOWN"}, {"addresses": ("198.18.0.11/24", "fe80::1/64")}]
+    for fields in late:
+        own = bridge.namespace
+        interfaces = tuple(
+            dataclasses.replace(it, **fields) if it.name == "eth0" else it for it in own.interfaces
+        )
+        space = dataclasses.replace(own, interfaces=interfaces)
+        spaces = tuple(space if it is own else it for it in bridge.namespaces)
+        later = dataclasses.replace(bridge, namespaces=spaces)
+        assert not diff(only(bridge), only(later))
+        assert steady(later) == steady(bridge)
 
 
 def test_the_text_has_a_heading_a_host_and_a_label_a_group(bridge):

@@ -52,6 +52,7 @@ def test_interfaces_are_those_that_ip_shows(captured):
             data = info.get("info_data", {})
             assert interface.kind == info.get("info_kind", "loopback"), interface
             assert interface.mac == link["address"]
+            assert (interface.status == "no carrier") == ("NO-CARRIER" in link["flags"])
             assert set(interface.addresses) == {
                 f"{it['local']}/{it['prefixlen']}" for it in link["addr_info"]
             }

@@ -21,8 +21,8 @@ function pageConfig() {
   return holder ? JSON.parse(holder.textContent) : {};
 }
 
-// A terminal that runs argv, in a tab of JupyterLab.
-async function openTerminal(argv) {
+// A terminal that runs argv, in a tab of JupyterLab. place: an element of the notebook.
+async function openTerminal(argv, place) {
   const { baseUrl, token } = pageConfig();
   if (!baseUrl) throw new Error("this page is not JupyterLab");
   const xsrf = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/);
@@ -36,12 +36,18 @@ async function openTerminal(argv) {
   });
   if (!reply.ok) throw new Error(`the server answered ${reply.status}`);
   const { name } = await reply.json();
-  // JupyterLab runs a command when an element that names one is clicked.
+  // make lab has JupyterLab show its commands (expose_app_in_browser).
+  if (window.jupyterapp) {
+    await window.jupyterapp.commands.execute(COMMAND, { name });
+    return;
+  }
+  // Elsewhere it runs a command when an element that names one is clicked, and asks first in a
+  // notebook that is not trusted.
   const link = document.createElement("button");
   link.dataset.commandlinkerCommand = COMMAND;
   link.dataset.commandlinkerArgs = JSON.stringify({ name });
   link.hidden = true;
-  document.body.append(link);
+  place.append(link);
   link.click();
   link.remove();
 }
@@ -78,7 +84,7 @@ function render({ model, el }) {
     model.on(`change:${name}`, show);
   }
   model.on("msg:custom", ({ terminal, instead }) => {
-    openTerminal(terminal).catch((error) => {
+    openTerminal(terminal, el).catch((error) => {
       answer.hidden = false;
       answer.textContent = `No terminal opens here: ${error.message}.\nIn one of your own: ${instead}`;
     });
