@@ -6,20 +6,25 @@ The words are those of ``ip -j``: what the kernel numbers is named where iproute
 from __future__ import annotations
 
 import base64
-import binascii
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from sandbox.guest.state import HEADER, messages
+from sandbox.guest.state import messages
 from sandbox.model.state import ForwardingEntry, Neighbour, Route
 
-__all__ = ["Link", "Undecodable", "addresses", "forwarding", "links", "neighbours", "routes"]
+__all__ = ["Link", "addresses", "forwarding", "links", "neighbours", "routes"]
+
+T = TypeVar("T")
+
+# It would log a traceback for what problems tells in a sentence.
+logging.getLogger("pyroute2.netlink").setLevel(logging.CRITICAL + 1)
 
 AF_INET, AF_INET6, AF_BRIDGE = 2, 10, 7
 IFF_UP = 1
@@ -39,10 +44,6 @@ NEIGHBOUR_STATES = {
 PERMANENT = 0x80
 MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
 IPVLAN_MODES = {0: "l2", 1: "l3", 2: "l3s"}
-
-
-class Undecodable(ValueError):
-    """A dump that is no netlink messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,17 @@ class Link:
     port: int | None
 
 
-def links(dump: str) -> list[Link]:
-    """The interfaces of a dump in base64, by index. Raises Undecodable."""
-    found = [_link(message) for message in _decoded(ifinfmsg, dump)]
-    return sorted(found, key=lambda link: link.index)
+def links(dump: str, problems: list[str]) -> list[Link]:
+    """The interfaces of a dump in base64, by index.
+
+    What cannot be decoded is left out, here and below, and a sentence on it added to problems.
+    """
+    return sorted(_each(ifinfmsg, dump, _link, problems), key=lambda link: link.index)
 
 
 def _link(message: Any) -> Link:
     info: Any = message.get_attr("IFLA_LINKINFO")
-    kind = (info and info.get_attr("IFLA_INFO_KIND")) or ""
+    kind = _text(info, "IFLA_INFO_KIND") if info else ""
     data = info and info.get_attr("IFLA_INFO_DATA")
 
     def option(name: str) -> Any:
@@ -87,18 +90,18 @@ def _link(message: Any) -> Link:
 
     if message["ifi_type"] == ARPHRD_LOOPBACK and not kind:
         kind = "loopback"
-    link = option("IFLA_VXLAN_LINK") if kind == "vxlan" else message.get_attr("IFLA_LINK")
+    link = option("IFLA_VXLAN_LINK") if kind == "vxlan" else _number(message, "IFLA_LINK")
     mode = _mode(kind, option)
     return Link(
         index=message["index"],
-        name=message.get_attr("IFLA_IFNAME") or f"if{message['index']}",
+        name=_text(message, "IFLA_IFNAME") or f"if{message['index']}",
         kind=kind,
-        mac=message.get_attr("IFLA_ADDRESS") or "",
-        mtu=message.get_attr("IFLA_MTU") or 0,
-        state=str(message.get_attr("IFLA_OPERSTATE") or "UNKNOWN"),
+        mac=_text(message, "IFLA_ADDRESS"),
+        mtu=_number(message, "IFLA_MTU"),
+        state=_text(message, "IFLA_OPERSTATE") or "UNKNOWN",
         enabled=bool(message["flags"] & IFF_UP),
         carrier=bool(message.get_attr("IFLA_CARRIER")),
-        master=message.get_attr("IFLA_MASTER") or 0,
+        master=_number(message, "IFLA_MASTER"),
         link=link or 0,
         link_namespace=message.get_attr("IFLA_LINK_NETNSID"),
         mode=mode,
@@ -117,45 +120,47 @@ def _mode(kind: str, option: Any) -> str:
     return names.get(value, "") if isinstance(value, int) else str(value or "")
 
 
-def addresses(dump: str) -> dict[int, tuple[str, ...]]:
-    """By the index of the interface its addresses, IPv4 first. Raises Undecodable."""
+def addresses(dump: str, problems: list[str]) -> dict[int, tuple[str, ...]]:
+    """By the index of the interface its addresses, IPv4 first."""
     found: dict[int, list[tuple[int, str]]] = {}
-    for message in _decoded(ifaddrmsg, dump):
-        address = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-        if address:
-            text = f"{address}/{message['prefixlen']}"
-            found.setdefault(message["index"], []).append((message["family"], text))
+    for index, family, text in _each(ifaddrmsg, dump, _address, problems):
+        found.setdefault(index, []).append((family, text))
     return {
         index: tuple(text for _, text in sorted(listed, key=lambda one: one[0]))
         for index, listed in found.items()
     }
 
 
-def routes(dump: str, names: dict[int, str]) -> tuple[Route, ...]:
-    """The main table's routes. names: of interfaces, by index. Raises Undecodable."""
-    found = []
-    for message in _decoded(rtmsg, dump):
-        table = message.get_attr("RTA_TABLE") or message["table"]
+def _address(message: Any) -> tuple[int, int, str] | None:
+    address = _text(message, "IFA_LOCAL") or _text(message, "IFA_ADDRESS")
+    text = f"{address}/{message['prefixlen']}"
+    return (message["index"], message["family"], text) if address else None
+
+
+def routes(dump: str, names: dict[int, str], problems: list[str]) -> tuple[Route, ...]:
+    """The main table's routes. names: of interfaces, by index."""
+
+    def route(message: Any) -> Route | None:
+        table = _number(message, "RTA_TABLE") or message["table"]
         if table != RT_TABLE_MAIN or message["family"] not in (AF_INET, AF_INET6):
-            continue
-        destination = message.get_attr("RTA_DST")
-        found.append(
-            Route(
-                destination=f"{destination}/{message['dst_len']}" if destination else "default",
-                gateway=_gateway(message),
-                interface=names.get(message.get_attr("RTA_OIF") or 0, ""),
-                source=message.get_attr("RTA_PREFSRC") or "",
-                kind=ROUTE_TYPES.get(message["type"], str(message["type"])),
-                protocol=PROTOCOLS.get(message["proto"], str(message["proto"])),
-                scope=SCOPES.get(message["scope"], str(message["scope"])),
-                metric=message.get_attr("RTA_PRIORITY") or 0,
-            )
+            return None
+        destination = _text(message, "RTA_DST")
+        return Route(
+            destination=f"{destination}/{message['dst_len']}" if destination else "default",
+            gateway=_gateway(message),
+            interface=names.get(_number(message, "RTA_OIF"), ""),
+            source=_text(message, "RTA_PREFSRC"),
+            kind=ROUTE_TYPES.get(message["type"], str(message["type"])),
+            protocol=PROTOCOLS.get(message["proto"], str(message["proto"])),
+            scope=SCOPES.get(message["scope"], str(message["scope"])),
+            metric=_number(message, "RTA_PRIORITY"),
         )
-    return tuple(found)
+
+    return tuple(_each(rtmsg, dump, route, problems))
 
 
 def _gateway(message: Any) -> str:
-    if gateway := message.get_attr("RTA_GATEWAY"):
+    if gateway := _text(message, "RTA_GATEWAY"):
         return gateway
     if via := message.get_attr("RTA_VIA"):
         return str(via.get("addr", "")) if isinstance(via, dict) else str(via)
@@ -163,50 +168,76 @@ def _gateway(message: Any) -> str:
     return ", ".join(filter(None, (hop.get_attr("RTA_GATEWAY") for hop in hops)))
 
 
-def neighbours(dump: str, names: dict[int, str]) -> tuple[Neighbour, ...]:
-    """The neighbour table, without entries that name nobody. Raises Undecodable."""
-    return tuple(
-        Neighbour(
-            address=message.get_attr("NDA_DST") or "",
-            mac=message.get_attr("NDA_LLADDR") or "",
+def neighbours(dump: str, names: dict[int, str], problems: list[str]) -> tuple[Neighbour, ...]:
+    """The neighbour tables of IPv4 and IPv6."""
+
+    def neighbour(message: Any) -> Neighbour | None:
+        if message["family"] not in (AF_INET, AF_INET6):
+            return None
+        return Neighbour(
+            address=_text(message, "NDA_DST"),
+            mac=_text(message, "NDA_LLADDR"),
             interface=names.get(message["ifindex"], ""),
             state=NEIGHBOUR_STATES.get(message["state"], str(message["state"])),
         )
-        for message in _decoded(ndmsg, dump)
-        if message["family"] in (AF_INET, AF_INET6)
-    )
+
+    return tuple(_each(ndmsg, dump, neighbour, problems))
 
 
-def forwarding(dump: str, names: dict[int, str]) -> tuple[ForwardingEntry, ...]:
-    """The forwarding tables of bridges and VXLAN interfaces. Raises Undecodable."""
-    return tuple(
-        ForwardingEntry(
-            mac=message.get_attr("NDA_LLADDR") or "",
+def forwarding(
+    dump: str, names: dict[int, str], problems: list[str]
+) -> tuple[ForwardingEntry, ...]:
+    """The forwarding tables of bridges and VXLAN interfaces."""
+
+    def entry(message: Any) -> ForwardingEntry | None:
+        if message["family"] != AF_BRIDGE:
+            return None
+        return ForwardingEntry(
+            mac=_text(message, "NDA_LLADDR"),
             interface=names.get(message["ifindex"], ""),
-            master=names.get(message.get_attr("NDA_MASTER") or 0, ""),
-            destination=message.get_attr("NDA_DST") or "",
+            master=names.get(_number(message, "NDA_MASTER"), ""),
+            destination=_text(message, "NDA_DST"),
             vlan=message.get_attr("NDA_VLAN"),
             permanent=bool(message["state"] & PERMANENT),
         )
-        for message in _decoded(ndmsg, dump)
-        if message["family"] == AF_BRIDGE
-    )
+
+    return tuple(_each(ndmsg, dump, entry, problems))
 
 
-def _decoded(kind: Any, dump: str) -> Iterator[Any]:
+def _text(message: Any, name: str) -> str:
+    """An attribute that is text; "" if it is not there. Raises TypeError if it is none."""
+    value = message.get_attr(name)
+    if not isinstance(value, str | None):
+        raise TypeError(f"{name} is {value!r}")
+    return value or ""
+
+
+def _number(message: Any, name: str) -> int:
+    """An attribute that is a number; 0 if it is not there. Raises TypeError if it is none."""
+    value = message.get_attr(name)
+    if not isinstance(value, int | None):
+        raise TypeError(f"{name} is {value!r}")
+    return value or 0
+
+
+def _each(
+    kind: Any, dump: str, convert: Callable[[Any], T | None], problems: list[str]
+) -> Iterator[T]:
+    """What convert makes of each message, unless it is None."""
     try:
         raw = base64.b64decode(dump, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Undecodable(str(error)) from error
+    except ValueError as error:
+        problems.append(f"{kind.__name__}: {error}")
+        return
     for offset, length, _, _ in messages(raw):
-        if length < HEADER.size or offset + length > len(raw):
-            raise Undecodable(f"a message of {length} bytes at {offset} of {len(raw)}")
-        message = kind(raw[offset : offset + length])
         try:
+            message = kind(raw[offset : offset + length])
             message.decode()
-            # Attributes are decoded when they are asked for; a broken one shows here.
-            message["attrs"]
+            made = convert(message)
         except Exception as error:
-            # pyroute2 raises whatever struct, socket or its own parser does.
-            raise Undecodable(f"{kind.__name__}: {error}") from error
-        yield message
+            # pyroute2 raises whatever struct, socket or its own parser does, and an attribute of
+            # another type than it has today may be anything.
+            problems.append(f"{kind.__name__} at {offset}: {type(error).__name__}: {error}")
+            continue
+        if made is not None:
+            yield made

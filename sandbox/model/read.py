@@ -144,16 +144,13 @@ class _Tables:
     def __init__(self, namespaces: Iterable[Raw]) -> None:
         self.links: dict[int, dict[int, links.Link]] = {}
         self.names: dict[int, dict[int, str]] = {}
-        self.problems: dict[int, str] = {}
+        self.problems: dict[int, list[str]] = {}
         self._nsids: dict[int, dict[str, int]] = {}
         for namespace in namespaces:
             inode = namespace["inode"]
             self._nsids[inode] = namespace.get("nsids", {})
-            try:
-                found = links.links(namespace.get("links", ""))
-            except links.Undecodable as error:
-                found = []
-                self.problems[inode] = f"interfaces: {error}"
+            problems = self.problems[inode] = []
+            found = links.links(namespace.get("links", ""), problems)
             self.links[inode] = {link.index: link for link in found}
             self.names[inode] = {link.index: link.name for link in found}
 
@@ -179,16 +176,8 @@ def _namespace(
 ) -> Namespace:
     inode = raw["inode"]
     called = tables.names[inode]
-    problems = [raw.get("error", ""), tables.problems.get(inode, "")]
-
-    def decoded(what: str, empty: Any, decode: Any, *rest: Any) -> Any:
-        try:
-            return decode(raw.get(what, ""), *rest)
-        except links.Undecodable as error:
-            problems.append(f"{what}: {error}")
-            return empty
-
-    own_addresses = decoded("addresses", {}, links.addresses)
+    problems = [raw.get("error", ""), *tables.problems[inode]]
+    own_addresses = links.addresses(raw.get("addresses", ""), problems)
     chains, rules = firewall.read_nft(raw.get("rules", ""))
     listeners: tuple[Listener, ...] = ()
     if kind == "host":
@@ -205,9 +194,9 @@ def _namespace(
             _interface(id, inode, link, own_addresses.get(link.index, ()), tables, names)
             for link in tables.links[inode].values()
         ),
-        routes=decoded("routes", (), links.routes, called),
-        neighbours=decoded("neighbours", (), links.neighbours, called),
-        forwarding=decoded("forwarding", (), links.forwarding, called),
+        routes=links.routes(raw.get("routes", ""), called, problems),
+        neighbours=links.neighbours(raw.get("neighbours", ""), called, problems),
+        forwarding=links.forwarding(raw.get("forwarding", ""), called, problems),
         chains=chains,
         rules=rules,
         listeners=listeners,
