@@ -286,7 +286,10 @@ class Panel(widgets.VBox):
             if [*map(steady, now.hosts)] == [*map(steady, self._shown.hosts)]:
                 return
             moment = time.monotonic()
-            if moment - self._changed_at > BURST_SECONDS:
+            if any(host.unread for host in self._shown.hosts):
+                # A host that could not be read, as in a reset: all of it would look new.
+                self._baseline = now
+            elif moment - self._changed_at > BURST_SECONDS:
                 self._baseline = self._shown
             self._changed_at = moment
             self._shown = now

@@ -1,71 +1,19 @@
 """JupyterLab as a learner meets it: open a lesson, run cells, click the widget."""
 
-import contextlib
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
-playwright = pytest.importorskip("playwright.sync_api")
+from tests.browser.notebook import new_cell, open_lesson, run_code_cell
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory, sandbox_up):
-    """The address of a JupyterLab on loopback, with its token."""
-    home = tmp_path_factory.mktemp("jupyter")
-    notebooks = home / "course"
-    shutil.copytree(ROOT / "lessons", notebooks / "lessons")
-    options = f"--no-browser --ServerApp.port=0 --notebook-dir={notebooks}"
-    said = home / "said"
-    with said.open("wb") as output:
-        process = subprocess.Popen(
-            ["make", "lab", f"LAB_OPTIONS={options} --ServerApp.config_file={home}/none.py"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
-        address, token = _address(process, said)
-        _await_server(address)
-        yield address, token
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
-
-
-def _address(process, said):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if found := re.search(
-            r"(http://127\.0\.0\.1:\d+/lab)\S*(\?token=\w+)\s", said.read_text(errors="replace")
-        ):
-            return found.groups()
-        time.sleep(0.1)
-    raise AssertionError(f"JupyterLab did not say its address within 60 s: {said.read_text()}")
-
-
-def _await_server(address):
-    # It names its address a moment before it listens.
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(address, timeout=10).close()
-        except urllib.error.URLError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 @pytest.fixture(autouse=True)
@@ -77,37 +25,11 @@ def _no_dialog(request):
 
 
 @pytest.fixture(scope="module")
-def page(lab):
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is not installed; scripts/system-packages chromium installs it"
-    with playwright.sync_playwright() as session:
-        browser = session.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-background-networking"],
-        )
-        page = browser.new_page(viewport={"width": 1280, "height": 1400})
-        page.set_default_timeout(60_000)
-        playwright.expect.set_options(timeout=60_000)
-        yield page
-        browser.close()
-
-
-def open_lesson(page, lab, name):
-    address, token = lab
-    page.goto(f"{address}/tree/lessons/{name}{token}&reset")
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    # Who runs a cell before there is a kernel is asked to select one.
-    playwright.expect(page.locator("#jp-main-statusbar")).to_contain_text("(ipykernel) | Idle")
-
-
-def run_code_cell(page, number):
-    cell = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
-    prompt = cell.locator(".jp-InputPrompt")
-    # A click scrolls to its target, and looks it up again when JupyterLab draws the cell anew.
-    prompt.click()
-    page.keyboard.press("Control+Enter")
-    playwright.expect(prompt).to_have_text(re.compile(r"\[[1-9]\d*\]"), timeout=60_000)
-    return cell
+def page(browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 1400})
+    page.set_default_timeout(60_000)
+    yield page
+    page.close()
 
 
 def test_the_server_asks_for_its_token(lab):
@@ -121,9 +43,9 @@ def test_start_here_brings_up_hosts_and_runs_a_cell(page, lab, sandbox_up, tmp_p
     open_lesson(page, lab, "00-start-here.ipynb")
     page.keyboard.press("Escape")
     up = run_code_cell(page, 0)
-    playwright.expect(up.locator(".jp-OutputArea")).to_contain_text("host-a and host-b are up")
-    shell = run_code_cell(page, 1)
-    playwright.expect(shell.locator(".jp-OutputArea")).to_contain_text("198.18.0.11/24")
+    expect(up.locator(".jp-OutputArea")).to_contain_text("host-a and host-b are up")
+    shell = run_code_cell(page, 2)
+    expect(shell.locator(".jp-OutputArea")).to_contain_text("198.18.0.11/24")
     page.screenshot(path=tmp_path / "start-here.png")
     assert (tmp_path / "start-here.png").stat().st_size > 10_000
 
@@ -136,18 +58,8 @@ def test_a_prediction_stays_on_the_page(page, lab, sandbox_up, tmp_path):
     run_code_cell(page, 0)
     cell = run_code_cell(page, question)
     cell.get_by_label("No, each has an address of its own").click()
-    playwright.expect(cell).to_contain_text("Your prediction: No, each has an address of its own")
+    expect(cell).to_contain_text("Your prediction: No, each has an address of its own")
     page.screenshot(path=tmp_path / "predict.png")
-
-
-def new_cell(page, text):
-    """A code cell below the last one, with that text."""
-    page.locator(".jp-Notebook .jp-CodeCell").last.locator(".jp-InputPrompt").click()
-    page.keyboard.press("Escape")
-    page.keyboard.press("b")
-    page.keyboard.press("Enter")
-    page.keyboard.type(text)
-    return page.locator(".jp-Notebook .jp-CodeCell").last
 
 
 def test_interrupt_stops_the_command_on_the_host(page, lab, sandbox_up):
@@ -155,14 +67,14 @@ def test_interrupt_stops_the_command_on_the_host(page, lab, sandbox_up):
     run_code_cell(page, 0)
     cell = new_cell(page, "%%host a\necho begun; sleep 4343")
     page.keyboard.press("Control+Enter")
-    playwright.expect(cell.locator(".jp-OutputArea")).to_contain_text("begun")
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("begun")
     host = sandbox_up.host("a")
     assert host.run("pgrep -f 'sleep 434[3]'").code == 0
     page.keyboard.press("Escape")
     page.keyboard.press("i")
     page.keyboard.press("i")
     prompt = cell.locator(".jp-InputPrompt")
-    playwright.expect(prompt).to_have_text(re.compile(r"\[[1-9]\d*\]"), timeout=20_000)
+    expect(prompt).to_have_text(re.compile(r"\[[1-9]\d*\]"), timeout=20_000)
     assert host.run("pgrep -f 'sleep 434[3]'").code == 1
 
 
@@ -172,8 +84,8 @@ def test_tab_completes_the_names_of_hosts(page, lab, sandbox_up):
     cell = new_cell(page, "%%host ho")
     page.keyboard.press("Tab")
     menu = page.locator(".jp-Completer")
-    playwright.expect(menu).to_contain_text("host-b")
-    playwright.expect(menu).to_contain_text("host-a")
+    expect(menu).to_contain_text("host-b")
+    expect(menu).to_contain_text("host-a")
     page.keyboard.press("Escape")
     assert "%%host ho" in cell.inner_text()
 

@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import shutil
 
 import pytest
 
@@ -15,19 +14,6 @@ from tests.unit import snapshots
 playwright = pytest.importorskip("playwright.sync_api")
 EVIL = '<img src=x onerror="document.title=1">'
 PICTURE = ".wire-by-wire-topology"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is not installed; scripts/system-packages chromium installs it"
-    with playwright.sync_playwright() as session:
-        started = session.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-background-networking"],
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture
