@@ -56,7 +56,7 @@ _PORT = re.compile(
 # What the Engine says when something is wrong with one field.
 _BLAME = (
     ("name", r"container name .* already in use|network with name .* already exists"
-             r"|Invalid container name|invalid name"),
+             r"|Invalid container name|invalid name|predefined"),
     ("image", r"No such image|invalid reference format|pull access denied|manifest unknown"),
     ("ports", r"port is already allocated|address already in use|invalid port"
               r"|cannot assign requested address|failed to bind host port"),

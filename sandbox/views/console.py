@@ -17,6 +17,7 @@ class Console(anywidget.AnyWidget):
 
     place: where it ran, ``host-a$``.  command: one line.  busy: what goes on, or "".
     answer: plain text, or "".  failed: whether the answer is a failure.
+    answered: how many clicks have been answered.
     """
 
     _esm = front_end("console.js")
@@ -26,6 +27,7 @@ class Console(anywidget.AnyWidget):
     busy = traitlets.Unicode("").tag(sync=True)
     answer = traitlets.Unicode("").tag(sync=True)
     failed = traitlets.Bool(False).tag(sync=True)
+    answered = traitlets.Int(0).tag(sync=True)
 
     def open_terminal(self, argv: list[str]) -> None:
         """Have JupyterLab open a terminal that runs argv; elsewhere, say how to open one."""

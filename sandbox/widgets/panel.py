@@ -308,6 +308,7 @@ class Panel(widgets.VBox):
             act()
         except Refused as refused:
             self._refuse(refused)
+            self.console.answered += 1
 
     def _refuse(self, refused: Refused, fields: dict[str, str] | None = None) -> None:
         text = " ".join(filter(None, (refused.what, refused.fix)))
@@ -344,6 +345,7 @@ class Panel(widgets.VBox):
             # Events tell of most changes; a probe and a failure may have none.
             self._wanted.set()
             self._set_busy("")
+            self.console.answered += 1
 
     def _set_busy(self, doing: str) -> None:
         self.console.busy = doing
@@ -396,6 +398,7 @@ class Panel(widgets.VBox):
             )
         except Refused as refused:
             self._refuse(refused, fields)
+            self.console.answered += 1
             return
         self._run([(self.host.value, action)], "Creating a network …", fields)
 

@@ -187,7 +187,7 @@ def test_the_command_that_the_panel_shows_does_what_the_panel_does(fresh):
         (actions.run("no-such-image"), "image", "No such image"),
         (actions.run("toolbox", network="nowhere"), "network", "nowhere not found"),
         (actions.run("toolbox", command="no-such-program"), "command", "not found"),
-        (actions.create_network("bridge"), "name", "already exists"),
+        (actions.create_network("bridge"), "name", "predefined"),
         (actions.create_network("x1", subnet="172.17.0.0/24"), "subnet", "overlaps"),
         (actions.create_network("x2", "macvlan", parent="eth7"), "parent", "eth7"),
         (actions.create_network("x3", "overlay"), "driver", "swarm"),

@@ -77,10 +77,11 @@ function render({ model, el }) {
     bar.setAttribute("aria-label", model.get("busy"));
     answer.textContent = model.get("answer");
     answer.hidden = !model.get("answer");
+    el.dataset.answered = model.get("answered");
     answer.classList.toggle("wire-by-wire-failed", model.get("failed"));
   }
 
-  for (const name of ["place", "command", "busy", "answer", "failed"]) {
+  for (const name of ["place", "command", "busy", "answer", "failed", "answered"]) {
     model.on(`change:${name}`, show);
   }
   model.on("msg:custom", ({ terminal, instead }) => {
