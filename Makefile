@@ -46,6 +46,7 @@ outputs: setup ## Run LESSON=lessons/01-… (or all) and store the outputs
 
 bench: setup ## Measure the sandbox and print a table
 	$(RUN) -m tests.benchmarks
+	$(RUN) -m tests.benchmarks.network_state
 
 clean-sandbox: ## Remove every trace of the sandbox, cached files included
 	@if [ -x $(RUN) ]; then $(RUN) -m sandbox down --all --cache; fi

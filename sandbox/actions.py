@@ -69,8 +69,6 @@ _BLAME = (
     ("network", r"network .* not found|network|endpoint"),
     ("container", r"No such container|is not running|container"),
 )  # fmt: skip
-
-
 # What passes a reason on adds its own words before it.
 _LAYERS = re.compile(
     r"^.*(?:failed to set up container networking|failed to create task for container"
@@ -320,74 +318,66 @@ def _check_subnet(subnet: str, gateway: str) -> None:
 
 def remove_network(name: str) -> Action:
     """``docker network rm``."""
-
-    def act(client: DockerClient) -> str:
-        client.networks.get(_chosen("network", name)).remove()
-        return name
-
-    return Action(("docker", "network", "rm", name), act)
+    return _to_network(("rm",), name, (), lambda network: network.remove())
 
 
 def connect(network: str, container: str) -> Action:
     """``docker network connect``."""
-
-    def act(client: DockerClient) -> str:
-        client.networks.get(network).connect(container)
-        return ""
-
-    _chosen("network", network), _chosen("container", container)
-    return Action(("docker", "network", "connect", network, container), act)
+    _chosen("container", container)
+    return _to_network(("connect",), network, (container,), lambda it: it.connect(container))
 
 
 def disconnect(network: str, container: str) -> Action:
     """``docker network disconnect``."""
+    _chosen("container", container)
+    return _to_network(("disconnect",), network, (container,), lambda it: it.disconnect(container))
+
+
+def _to_network(
+    words: tuple[str, ...], name: str, rest: tuple[str, ...], call: Callable[[Any], object]
+) -> Action:
+    _chosen("network", name)
 
     def act(client: DockerClient) -> str:
-        client.networks.get(network).disconnect(container)
+        call(client.networks.get(name))
         return ""
 
-    _chosen("network", network), _chosen("container", container)
-    return Action(("docker", "network", "disconnect", network, container), act)
+    return Action(("docker", "network", *words, name, *rest), act)
 
 
 def start(container: str) -> Action:
     """``docker start``."""
-
-    def act(client: DockerClient) -> str:
-        client.containers.get(_chosen("container", container)).start()
-        return container
-
-    return Action(("docker", "start", container), act)
+    return _to_container(("start",), container, lambda it: it.start())
 
 
 def stop(container: str) -> Action:
     """``docker stop``, with a second's grace: the toolbox's programs do not use more."""
-
-    def act(client: DockerClient) -> str:
-        client.containers.get(_chosen("container", container)).stop(timeout=STOP_SECONDS)
-        return container
-
-    return Action(("docker", "stop", "-t", str(STOP_SECONDS), container), act)
+    words = ("stop", "-t", str(STOP_SECONDS))
+    return _to_container(words, container, lambda it: it.stop(timeout=STOP_SECONDS))
 
 
 def remove(container: str) -> Action:
     """``docker rm -f``."""
-
-    def act(client: DockerClient) -> str:
-        client.containers.get(_chosen("container", container)).remove(force=True)
-        return container
-
-    return Action(("docker", "rm", "-f", container), act)
+    return _to_container(("rm", "-f"), container, lambda it: it.remove(force=True))
 
 
 def logs(container: str) -> Action:
     """``docker logs``, the last lines."""
 
-    def act(client: DockerClient) -> str:
-        text = client.containers.get(_chosen("container", container)).logs(tail=LOG_LINES)
-        return text.decode(errors="replace") or f"{container} has written nothing."
+    def last_lines(found: Any) -> str:
+        text = found.logs(tail=LOG_LINES).decode(errors="replace")
+        return text or f"{container} has written nothing."
 
-    return Action(("docker", "logs", "--tail", str(LOG_LINES), container), act)
+    return _to_container(("logs", "--tail", str(LOG_LINES)), container, last_lines)
+
+
+def _to_container(words: tuple[str, ...], name: str, call: Callable[[Any], str | None]) -> Action:
+    _chosen("container", name)
+
+    def act(client: DockerClient) -> str:
+        return call(client.containers.get(name)) or name
+
+    return Action(("docker", *words, name), act)
 
 
 def ping(container: str, to: str) -> Action:
@@ -415,9 +405,10 @@ def _target(to: str) -> str:
 
 
 def _probe(container: str, argv: list[str]) -> Action:
+    _chosen("container", container)
+
     def act(client: DockerClient) -> str:
-        found = client.containers.get(_chosen("from", container))
-        status, output = found.exec_run(argv)
+        status, output = client.containers.get(container).exec_run(argv)
         said = output.decode(errors="replace").strip() if isinstance(output, bytes) else ""
         return f"{said}\n[status {status}]" if status else said
 
@@ -446,7 +437,6 @@ def join_swarm(manager: Host, address: str) -> Action:
     return Action(("docker", "swarm", "join", "--token", "TOKEN", remote), act)
 
 
-def _chosen(field: str, name: str) -> str:
+def _chosen(field: str, name: str) -> None:
     if not name:
-        raise Refused(field, f"Choose a {'container' if field == 'from' else field} first.")
-    return name
+        raise Refused(field, f"Choose a {field} first.")

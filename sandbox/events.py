@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sandbox.errors import SandboxError
-
 if TYPE_CHECKING:
     from sandbox.host import Host
 
@@ -23,7 +21,7 @@ RETRY_SECONDS = 0.5
 class EngineEvents:
     """Follows the event streams of hosts in threads of its own until it is closed.
 
-    changed: called after an event, and when a stream begins or cannot, as in a reset: whatever
+    changed: called after an event, and when a stream begins or ends, as in a reset: whatever
         was known of that host may be wrong.
     """
 
@@ -48,16 +46,16 @@ class EngineEvents:
             # begins with a look at everything.
             with contextlib.suppress(Exception):
                 self._read(host)
-            self._streams.pop(host.name, None)
+            if self._streams.pop(host.name, None):
+                # Told once, however long it lasts until there is another.
+                self._tell()
             self._closed.wait(RETRY_SECONDS)
 
     def _read(self, host: Host) -> None:
-        try:
-            stream = host.client.events(decode=True, filters={"type": KINDS})
-        except SandboxError:
-            self._tell()
-            raise
+        stream = host.client.events(decode=True, filters={"type": KINDS})
         self._streams[host.name] = stream
+        if self._closed.is_set():
+            stream.close()
         self._tell()
         for event in stream:
             if not event.get("Action", "").startswith(IGNORED):

@@ -18,7 +18,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 
 __all__ = ["ask_engine", "read"]
 
@@ -43,6 +42,8 @@ DUMPS = {
     "neighbours": (RTM_GETNEIGH, bytes(12)),
     "forwarding": (RTM_GETNEIGH, bytes([AF_BRIDGE]) + bytes(11)),
 }
+# What is kept of GET /info.
+INFO = ("ServerVersion", "Swarm", "FirewallBackend")
 TRIES = 3
 # Where namespaces without a process have their names: Docker's, and those of ip-netns(8).
 NAMED = ("/run/docker/netns", "/run/netns")
@@ -53,14 +54,19 @@ _one_at_a_time = threading.Lock()
 
 def read():
     """All of it, JSON-ready; netlink dumps are in base64."""
-    with _one_at_a_time:
+    with _one_at_a_time, contextlib.ExitStack() as ending:
         saving = {
-            name: subprocess.Popen(
-                [f"{name}-save", "-c"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            name: ending.enter_context(
+                subprocess.Popen(
+                    [f"{name}-save", "-c"],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
             )
             for name in ("iptables", "ip6tables")
         }
-        found = {"taken": time.time(), "engine": read_engine(), "namespaces": read_namespaces()}
+        found = {"engine": read_engine(), "namespaces": read_namespaces()}
         for name, process in saving.items():
             out, err = process.communicate()
             found[name] = {"text": out, "error": err}
@@ -87,9 +93,10 @@ def ask_engine(path):
 
 def read_engine():
     try:
+        info = json.loads(ask_engine("/info"))
         networks = json.loads(ask_engine("/networks"))
         found = {
-            "info": json.loads(ask_engine("/info")),
+            "info": {name: info[name] for name in INFO if name in info},
             "networks": [read_network(network) for network in networks],
             "containers": [],
         }

@@ -19,6 +19,7 @@ from sandbox.model.state import (
     Route,
     Rule,
     Snapshot,
+    in_brackets,
 )
 
 __all__ = ["GROUPS", "Change", "Difference", "diff", "steady"]
@@ -84,8 +85,8 @@ class Difference:
 def diff(before: Snapshot, after: Snapshot) -> Difference:
     """What changed from before to after.
 
-    Packet counters, neighbour tables and learned forwarding entries do not count: they change
-    by themselves. Nor do link-local addresses and routes, which follow from an interface.
+    Packet counters, neighbour and forwarding tables do not count: they change by themselves.
+    Nor do link-local addresses and routes, which follow from an interface.
     """
     old = {host.name: host for host in before.hosts}
     new = {host.name: host for host in after.hosts}
@@ -107,7 +108,7 @@ def steady(host: HostState) -> HostState:
         dataclasses.replace(
             namespace,
             interfaces=tuple(map(still, namespace.interfaces)),
-            routes=tuple(it for it in namespace.routes if ":" not in it.destination),
+            routes=tuple(route for route in namespace.routes if not _follows(route)),
             neighbours=(),
             forwarding=(),
             rules=tuple(
@@ -128,7 +129,8 @@ def _host(old: HostState | None, new: HostState | None) -> Iterator[Found]:
         yield "docker", sign, f"the host {word}"
         return
     if old.unread != new.unread:
-        yield "docker", CHANGED, new.unread or "the host can be read whole again"
+        what = new.unread.partition("\n")[0] or "the host can be read whole again"
+        yield "docker", CHANGED, what
     yield from _networks(old, new)
     yield from _containers(old, new)
     yield from _swarm(old, new)
@@ -392,17 +394,12 @@ def _addresses(space: Namespace, *, without_loopback: bool) -> Iterator[str]:
 
 
 def _routes(space: Namespace) -> Iterator[str]:
-    for route in space.routes:
-        # Link-local and multicast routes follow from the interface.
-        if not route.destination.startswith(("fe80:", "ff00:")):
-            yield _route(route)
+    return (str(route) for route in space.routes if not _follows(route))
 
 
-def _route(route: Route) -> str:
-    kind = "" if route.kind == "unicast" else f"{route.kind} "
-    via = f" via {route.gateway}" if route.gateway else ""
-    by = f" on {route.interface}" if route.interface else ""
-    return f"{kind}{route.destination}{via}{by}"
+def _follows(route: Route) -> bool:
+    """Whether it is a link-local or multicast route, which follows from its interface."""
+    return route.destination.startswith(("fe80:", "ff00:"))
 
 
 def _chains(space: Namespace) -> Iterator[str]:
@@ -429,5 +426,5 @@ def _asks_embedded_dns(space: Namespace | None) -> bool:
 
 def _sockets(space: Namespace) -> Iterator[str]:
     for listener in space.listeners:
-        address = f"[{listener.address}]" if ":" in listener.address else listener.address
-        yield f"{listener.protocol} {address}:{listener.port} is listened on"
+        place = f"{in_brackets(listener.address)}:{listener.port}"
+        yield f"{listener.protocol} {place} is listened on"

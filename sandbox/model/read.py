@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.model import firewall, links
 from sandbox.model.state import (
+    Chain,
     Container,
     Endpoint,
     HostState,
@@ -18,6 +19,7 @@ from sandbox.model.state import (
     Namespace,
     Network,
     Published,
+    Rule,
     Subnet,
 )
 
@@ -204,10 +206,10 @@ def _namespace(
     )
 
 
-def _host_rules(whole: Raw, nft: str) -> tuple[Any, Any, str]:
+def _host_rules(whole: Raw, nft: str) -> tuple[tuple[Chain, ...], tuple[Rule, ...], str]:
     """The host's rules as iptables-save writes them, then tables that only nft knows."""
-    chains: list[Any] = []
-    rules: list[Any] = []
+    chains: list[Chain] = []
+    rules: list[Rule] = []
     problems = []
     for program, family in IPTABLES:
         saved = whole.get(program, {})

@@ -34,7 +34,13 @@ __all__ = [
     "Rule",
     "Snapshot",
     "Subnet",
+    "in_brackets",
 ]
+
+
+def in_brackets(address: str) -> str:
+    """An address as it stands before a port: IPv6's in brackets (RFC 3986)."""
+    return f"[{address}]" if ":" in address else address
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,13 @@ class Route:
     protocol: str
     scope: str
     metric: int
+
+    def __str__(self) -> str:
+        """As ``ip route`` writes it, as far as it says where packets go."""
+        words = ["" if self.kind == "unicast" else self.kind, self.destination]
+        words += ["via", self.gateway] if self.gateway else []
+        words += ["dev", self.interface] if self.interface else []
+        return " ".join(filter(None, words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +292,8 @@ class Published:
     container_port: int
 
     def __str__(self) -> str:
-        address = f"[{self.host_address}]" if ":" in self.host_address else self.host_address
-        return f"{address}:{self.host_port} → {self.container_port}/{self.protocol}"
+        outside = f"{in_brackets(self.host_address)}:{self.host_port}"
+        return f"{outside} → {self.container_port}/{self.protocol}"
 
 
 @dataclass(frozen=True, slots=True)

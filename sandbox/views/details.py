@@ -11,7 +11,6 @@ from sandbox.model.state import (
     Interface,
     Namespace,
     Network,
-    Route,
     Snapshot,
 )
 
@@ -23,7 +22,6 @@ __all__ = [
     "lan_title",
     "namespace_title",
     "network_title",
-    "route_text",
 ]
 
 
@@ -128,16 +126,8 @@ def interface_title(interface: Interface) -> str:
     ])  # fmt: skip
 
 
-def route_text(route: Route) -> str:
-    """A route as ``ip route`` writes it."""
-    words = ["" if route.kind == "unicast" else route.kind, route.destination]
-    words += ["via " + route.gateway if route.gateway else ""]
-    words += ["dev " + route.interface if route.interface else ""]
-    return " ".join(filter(None, words))
-
-
 def _routes(namespace: Namespace | None) -> list[str]:
-    return [f"route {route_text(route)}" for route in namespace.routes] if namespace else []
+    return [f"route {route}" for route in namespace.routes] if namespace else []
 
 
 def _fact(name: str, value: str) -> str:

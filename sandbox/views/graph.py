@@ -30,7 +30,17 @@ from sandbox.model.state import (
 )
 from sandbox.views import details
 
-__all__ = ["DETAILS", "Edge", "Graph", "Node", "build", "check_detail", "compare", "shown_networks"]
+__all__ = [
+    "DETAILS",
+    "Edge",
+    "Graph",
+    "Node",
+    "build",
+    "check_detail",
+    "compare",
+    "port_key",
+    "shown_networks",
+]
 
 DETAILS = ("simple", "full")
 LAN = "LAN"
@@ -243,7 +253,7 @@ class _Drawing:
         ))  # fmt: skip
         for slot, endpoint in enumerate(endpoints):
             self.endpoint(host, name, slot, endpoint)
-        ports = itertools.groupby(sorted(container.published, key=_port), key=_port)
+        ports = itertools.groupby(sorted(container.published, key=port_key), key=port_key)
         for slot, (port, published) in enumerate(ports):
             self.port(host, name, slot, port, list(published))
 
@@ -513,7 +523,7 @@ def _short(namespace: Namespace) -> str:
     return namespace.id.removeprefix(namespace.host + "/").rpartition(":")[2]
 
 
-def _port(published: Published) -> tuple[int, int, str]:
+def port_key(published: Published) -> tuple[int, int, str]:
     return published.host_port, published.container_port, published.protocol
 
 
@@ -525,7 +535,7 @@ def _slot(namespace: Namespace, name: str) -> int:
 def _set_routes(namespace: Namespace | None) -> tuple[str, ...]:
     """Routes that somebody set; the kernel's own follow the addresses."""
     routes = namespace.routes if namespace else ()
-    return tuple(details.route_text(route) for route in routes if route.protocol != "kernel")
+    return tuple(str(route) for route in routes if route.protocol != "kernel")
 
 
 def _vxlans(host: HostState) -> Iterable[Interface]:

@@ -13,10 +13,17 @@ from sandbox.model.state import (
     Interface,
     Namespace,
     Network,
-    Published,
     Snapshot,
+    in_brackets,
 )
-from sandbox.views.graph import network_of, real_interfaces, remotes, short_name, shown_networks
+from sandbox.views.graph import (
+    network_of,
+    port_key,
+    real_interfaces,
+    remotes,
+    short_name,
+    shown_networks,
+)
 
 __all__ = ["topology_text"]
 
@@ -173,18 +180,10 @@ def _hand_wire(host: HostState, interface: Interface) -> str:
 def _published(host: HostState) -> Iterator[str]:
     """Ports, IPv4's and IPv6's any address as one."""
     for container in sorted(host.containers, key=lambda container: container.name):
-        keyed = sorted(container.published, key=_port)
-        for (outside, inside, protocol), group in itertools.groupby(keyed, key=_port):
-            addresses = ", ".join(_address(port) for port in group)
+        keyed = sorted(container.published, key=port_key)
+        for (outside, inside, protocol), group in itertools.groupby(keyed, key=port_key):
+            addresses = ", ".join(in_brackets(port.host_address) for port in group)
             yield _line(f"{addresses}:{outside} → {short_name(container.name)}:{inside}/{protocol}")
-
-
-def _port(port: Published) -> tuple[int, int, str]:
-    return port.host_port, port.container_port, port.protocol
-
-
-def _address(port: Published) -> str:
-    return f"[{port.host_address}]" if ":" in port.host_address else port.host_address
 
 
 def _find(host: HostState, namespace: str, name: str) -> Interface | None:

@@ -81,6 +81,7 @@ class Panel(widgets.VBox):
         self._closed = False
         self._worker = ThreadPoolExecutor(1)
         self._buttons: list[widgets.Button] = []
+        self._blamed: dict[str, str] = {}
         self.console = Console()
         self.topology = LiveTopology(self._shown, detail=detail)
         self._make_controls()
@@ -137,9 +138,12 @@ class Panel(widgets.VBox):
         field = self.fields[key] = _Field(control, label)
         return field.box
 
-    def _button(self, label: str, act: Callable[[], None], tip: str) -> widgets.Button:
+    def _button(
+        self, label: str, act: Callable[[], None], tip: str, **blamed: str
+    ) -> widgets.Button:
+        """A button. blamed: which field is at fault when an action names another one."""
         button = widgets.Button(description=label, tooltip=tip, layout={"width": "auto"})
-        button.on_click(lambda _: self._guarded(act))
+        button.on_click(lambda _: self._guarded(act, blamed))
         self._buttons.append(button)
         return button
 
@@ -167,9 +171,9 @@ class Panel(widgets.VBox):
             self._field("endpoint", widgets.Dropdown(options=["bridge"]), "Network"),
             _row(
                 self._button("Connect", lambda: self._on_endpoint(actions.connect),
-                             "docker network connect"),
+                             "docker network connect", network="endpoint"),
                 self._button("Disconnect", lambda: self._on_endpoint(actions.disconnect),
-                             "docker network disconnect"),
+                             "docker network disconnect", network="endpoint"),
             ),
             _row(
                 self._button("Terminal in container", self._on_container_terminal, "a shell in it"),
@@ -191,10 +195,12 @@ class Panel(widgets.VBox):
             self._field("internal", widgets.Checkbox(indent=False), "Internal: no way out"),
             self._field("ipv6", widgets.Checkbox(indent=False), "IPv6 too"),
             _row(
-                self._button("Create", self._on_create, "docker network create"),
-                self._button("Make a swarm", self._on_swarm, "docker swarm init and join"),
+                self._button("Create", self._on_create, "docker network create",
+                             name="network_name"),
+                self._button("Make a swarm", self._on_swarm, "docker swarm init and join",
+                             network="driver"),
             ),
-        ]
+        ]  # fmt: skip
         driver.observe(lambda _: self._fit_driver(), names="value")
         self._fit_driver()
         return boxes
@@ -203,8 +209,9 @@ class Panel(widgets.VBox):
         return [
             _heading("Networks that are there"),
             self._field("old_network", widgets.Dropdown(options=[]), "Network"),
-            self._button("Remove network", self._on_remove_network, "docker network rm"),
-        ]
+            self._button("Remove network", self._on_remove_network, "docker network rm",
+                         network="old_network"),
+        ]  # fmt: skip
 
     def _probe(self) -> list[widgets.Widget]:
         return [
@@ -213,8 +220,8 @@ class Panel(widgets.VBox):
             self._field("to", widgets.Combobox(placeholder="a name or an address"), "To"),
             self._field("port", widgets.Text(value="80"), "Port"),
             _row(
-                self._button("Ping", self._on_ping, "docker exec … ping"),
-                self._button("HTTP", self._on_curl, "docker exec … curl"),
+                self._button("Ping", self._on_ping, "docker exec … ping", container="from"),
+                self._button("HTTP", self._on_curl, "docker exec … curl", container="from"),
             ),
         ]
 
@@ -238,7 +245,10 @@ class Panel(widgets.VBox):
 
     def _offer(self) -> None:
         """Offer in every list what the chosen host has now."""
-        state = self._state
+        with self._lock:
+            self._offer_of(self._state)
+
+    def _offer_of(self, state: HostState) -> None:
         running = [it for it in state.containers if it.state == "running"]
         networks = [it.name for it in state.networks if not it.ingress]
         self.fields["container"].offer(it.name for it in state.containers)
@@ -282,37 +292,39 @@ class Panel(widgets.VBox):
         except SandboxError as error:
             self._answer(str(error), failed=True)
             return
+        # Only this thread changes what is shown.
+        if [*map(steady, now.hosts)] == [*map(steady, self._shown.hosts)]:
+            return
+        images = {name: self._read_images(name) for name in self._hosts}
+        moment = time.monotonic()
+        if any(host.unread for host in self._shown.hosts):
+            # A host that could not be read, as in a reset: all of it would look new.
+            self._baseline = now
+        elif moment - self._changed_at > BURST_SECONDS:
+            self._baseline = self._shown
+        self._changed_at = moment
         with self._lock:
-            if [*map(steady, now.hosts)] == [*map(steady, self._shown.hosts)]:
-                return
-            moment = time.monotonic()
-            if any(host.unread for host in self._shown.hosts):
-                # A host that could not be read, as in a reset: all of it would look new.
-                self._baseline = now
-            elif moment - self._changed_at > BURST_SECONDS:
-                self._baseline = self._shown
-            self._changed_at = moment
-            self._shown = now
-            self._images = {name: self._read_images(name) for name in self._hosts}
+            self._shown, self._images = now, images
             self.topology.show(now, before=self._baseline)
             self._offer()
 
     # ---- clicks
 
-    def _guarded(self, act: Callable[[], None]) -> None:
+    def _guarded(self, act: Callable[[], None], blamed: dict[str, str]) -> None:
         """Do what a click asks for; what cannot be asked is said beside its field."""
         for field in self.fields.values():
             field.say("")
         self.console.place = self.console.command = ""
+        self._blamed = blamed
         try:
             act()
         except Refused as refused:
-            self._refuse(refused)
+            self._refuse(refused, blamed)
             self.console.answered += 1
 
-    def _refuse(self, refused: Refused, fields: dict[str, str] | None = None) -> None:
+    def _refuse(self, refused: Refused, blamed: dict[str, str]) -> None:
         text = " ".join(filter(None, (refused.what, refused.fix)))
-        field = self.fields.get((fields or {}).get(refused.field, refused.field))
+        field = self.fields.get(blamed.get(refused.field, refused.field))
         if field is not None:
             field.say(text)
         self._answer(text, failed=True)
@@ -321,24 +333,22 @@ class Panel(widgets.VBox):
         with self._lock:
             self.console.failed, self.console.answer = failed, text
 
-    def _run(
-        self, steps: list[tuple[str, Action]], doing: str, fields: dict[str, str] | None = None
-    ) -> None:
+    def _run(self, steps: list[tuple[str, Action]], doing: str) -> None:
         """Perform actions, each on its host, one after the other, while the page stays usable."""
         self.console.place = ", ".join(dict.fromkeys(f"{name}$" for name, _ in steps))
         self.console.command = "; ".join(str(action) for _, action in steps)
         self._answer("")
         self._set_busy(doing)
-        self._worker.submit(self._work, steps, fields)
+        self._worker.submit(self._work, steps, self._blamed)
 
-    def _work(self, steps: list[tuple[str, Action]], fields: dict[str, str] | None) -> None:
+    def _work(self, steps: list[tuple[str, Action]], blamed: dict[str, str]) -> None:
         said = ""
         try:
             for name, action in steps:
                 said = actions.perform(self._hosts[name], action)
             self._answer(said or "Done.")
         except Refused as refused:
-            self._refuse(refused, fields)
+            self._refuse(refused, blamed)
         except SandboxError as error:
             self._answer(str(error), failed=True)
         finally:
@@ -372,7 +382,7 @@ class Panel(widgets.VBox):
 
     def _on_endpoint(self, make: Callable[[str, str], Action]) -> None:
         action = make(self._value("endpoint"), self._value("container"))
-        self._run([(self.host.value, action)], f"{action} …", {"network": "endpoint"})
+        self._run([(self.host.value, action)], f"{action} …")
 
     def _on_create(self) -> None:
         driver = self._value("driver")
@@ -383,28 +393,22 @@ class Panel(widgets.VBox):
             raise Refused(
                 "vlan", "A VLAN id is a number.", fix="Write one from 1 to 4094."
             ) from None
-        fields = {"name": "network_name"}
-        try:
-            action = actions.create_network(
-                self._value("network_name"),
-                driver,
-                subnet=self._value("subnet"),
-                gateway=self._value("gateway"),
-                parent=self._value("parent") if layered else "",
-                vlan=vlan,
-                mode=self._value("mode") if layered else "",
-                internal=self.fields["internal"].control.value,
-                ipv6=self.fields["ipv6"].control.value and driver != "overlay",
-            )
-        except Refused as refused:
-            self._refuse(refused, fields)
-            self.console.answered += 1
-            return
-        self._run([(self.host.value, action)], "Creating a network …", fields)
+        action = actions.create_network(
+            self._value("network_name"),
+            driver,
+            subnet=self._value("subnet"),
+            gateway=self._value("gateway"),
+            parent=self._value("parent") if layered else "",
+            vlan=vlan,
+            mode=self._value("mode") if layered else "",
+            internal=self.fields["internal"].control.value,
+            ipv6=self.fields["ipv6"].control.value and driver != "overlay",
+        )
+        self._run([(self.host.value, action)], "Creating a network …")
 
     def _on_remove_network(self) -> None:
         action = actions.remove_network(self._value("old_network"))
-        self._run([(self.host.value, action)], f"{action} …", {"network": "old_network"})
+        self._run([(self.host.value, action)], f"{action} …")
 
     def _on_swarm(self) -> None:
         """Join all hosts to a swarm that the chosen one manages."""
@@ -418,11 +422,11 @@ class Panel(widgets.VBox):
                 steps.append((name, actions.join_swarm(manager, manager.address)))
         if not steps:
             raise Refused("driver", "The hosts are in a swarm already.")
-        self._run(steps, "Making a swarm …", {"network": "driver"})
+        self._run(steps, "Making a swarm …")
 
     def _on_ping(self) -> None:
         action = actions.ping(self._value("from"), self._value("to"))
-        self._run([(self.host.value, action)], f"{action} …", {"container": "from"})
+        self._run([(self.host.value, action)], f"{action} …")
 
     def _on_curl(self) -> None:
         try:
@@ -430,7 +434,7 @@ class Panel(widgets.VBox):
         except ValueError:
             raise Refused("port", "A port is a number.", fix="Write one such as 80.") from None
         action = actions.curl(self._value("from"), self._value("to"), port)
-        self._run([(self.host.value, action)], f"{action} …", {"container": "from"})
+        self._run([(self.host.value, action)], f"{action} …")
 
     def _on_host_terminal(self) -> None:
         self._open_terminal(self.host.value)

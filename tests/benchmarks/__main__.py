@@ -5,7 +5,6 @@ figures come from the usual cache. Each is the middle one of five runs; first an
 """
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,29 +15,13 @@ from sandbox.engine.vm import VMEngine
 from sandbox.progress import Quiet
 from sandbox.status import status
 from tests.benchmarks import rootless
-
-RUNS = 5
-ID = f"bench{os.getpid()}"
-
-
-def seconds(act):
-    began = time.monotonic()
-    act()
-    return time.monotonic() - began
+from tests.benchmarks.measure import ID, RUNS, seconds, table
 
 
 def up():
     box = sandbox.up(2, id=ID, progress=Quiet())
     for name in box.hosts:
         box.host(name).client.ping()
-
-
-def table(rows):
-    print("| what | middle | least | most |\n| --- | --- | --- | --- |")
-    for what, taken, unit in rows:
-        cells = (f"{value:.1f} {unit}" for value in (statistics.median(taken), min(taken),
-                                                     max(taken)))  # fmt: skip
-        print(f"| {what} | {' | '.join(cells)} |", flush=True)
 
 
 def cold():

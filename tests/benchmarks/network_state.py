@@ -4,8 +4,7 @@ For each number of containers on host-a (10 and 50 without arguments) the second
 snapshot of it takes and the time to draw it; then from an Engine's event to the picture.
 """
 
-import os
-import statistics
+import functools
 import sys
 import time
 
@@ -13,20 +12,7 @@ import sandbox
 from sandbox.events import EngineEvents
 from sandbox.progress import Quiet
 from sandbox.views.picture import draw
-
-RUNS = 5
-ID = f"bench{os.getpid()}"
-
-
-def seconds(act):
-    began = time.monotonic()
-    act()
-    return time.monotonic() - began
-
-
-def row(what, taken):
-    middle, least, most = statistics.median(taken), min(taken), max(taken)
-    print(f"| {what} | {middle:.3f} s | {least:.3f} s | {most:.3f} s |", flush=True)
+from tests.benchmarks.measure import ID, RUNS, seconds, table
 
 
 def fill(host, count):
@@ -58,20 +44,31 @@ def event_to_picture(box):
     return taken
 
 
+def measure(box, counts):
+    for count in counts:
+        fill(box.host("a"), count)
+        yield (
+            f"snapshot of a host with {count} containers",
+            times(lambda: box.snapshot(("host-a",))),
+            "s",
+        )
+        state = box.snapshot()
+        for detail in ("simple", "full"):
+            yield (
+                f"picture of them, {detail}",
+                times(functools.partial(draw, state, detail=detail)),
+                "s",
+            )
+    yield "from an event to the picture's data", event_to_picture(box), "s"
+
+
+def times(act):
+    return [seconds(act) for _ in range(RUNS)]
+
+
 def main(counts):
     try:
-        box = sandbox.up(2, id=ID, progress=Quiet())
-        print("| what | middle | least | most |\n| --- | --- | --- | --- |")
-        for count in counts:
-            fill(box.host("a"), count)
-            row(f"snapshot of a host with {count} containers",
-                [seconds(lambda: box.snapshot(("host-a",))) for _ in range(RUNS)])  # fmt: skip
-            state = box.snapshot()
-            for detail in ("simple", "full"):
-                row(f"picture of them, {detail}",
-                    [seconds(lambda level=detail, now=state: draw(now, detail=level))
-                     for _ in range(RUNS)])  # fmt: skip
-        row("from an event to the picture's data", event_to_picture(box))
+        table(measure(sandbox.up(2, id=ID, progress=Quiet()), counts))
     finally:
         sandbox.down(id=ID)
 

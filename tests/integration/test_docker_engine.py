@@ -89,6 +89,14 @@ def test_hosts_run_containers_and_commands(box, chosen):
     assert all(mode & 0o077 == 0 for mode in (p.stat().st_mode for p in run_dir(ID).glob("*.sock")))
 
 
+def test_its_network_state_is_read_as_on_the_vm(box):
+    [host] = sandbox.snapshot(id=ID).hosts
+    assert (host.unread, host.namespace.unread) == ("", "")
+    assert host.namespace.interface("eth0").assigned == ("198.18.0.11/24",)
+    assert host.network("bridge").interface == "docker0"
+    assert "host-a  198.18.0.11" in sandbox.topology_text(id=ID)
+
+
 def test_the_lan_has_no_way_out_unless_asked_for(box, chosen):
     assert chosen.networks.get(f"wbw-{ID}-lan").attrs["Internal"]
     assert box.host("a").run("ip route show default").stdout == ""

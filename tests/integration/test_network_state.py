@@ -118,13 +118,14 @@ def test_a_hand_made_veth_pair_between_containers_is_matched(fresh):
 def test_a_snapshot_leaves_nothing_behind(fresh):
     a = fresh.host("a")
     count = "ls /proc/$(pgrep -f 'agent.py host')/fd | wc -l; ls -d /proc/[0-9]* | wc -l"
+    rules = "iptables-save | grep -v ^#; nft list ruleset; ip netns; ip -o link"
+    as_new = a.run(rules).stdout
     sandbox.snapshot()
     before = a.run(count).stdout
     for _ in range(10):
         sandbox.snapshot()
     assert a.run(count).stdout == before
-    rules = "iptables-save | grep -v ^#"
-    assert a.run(rules).stdout == a.run(rules).stdout
+    assert a.run(rules).stdout == as_new
 
 
 def test_a_host_with_a_dead_engine_is_told_and_still_seen(fresh):
