@@ -1,0 +1,64 @@
+"""What cannot be asked of any Engine is refused before one is asked, at the field it is about."""
+
+import pytest
+
+from sandbox import actions
+from sandbox.actions import Refused
+
+
+@pytest.mark.parametrize(
+    ("ask", "field"),
+    [
+        (lambda: actions.run(" "), "image"),
+        (lambda: actions.run("toolbox", name="a b"), "name"),
+        (lambda: actions.run("toolbox", name="x"), "name"),
+        (lambda: actions.run("toolbox", ports="80:80:80"), "ports"),
+        (lambda: actions.run("toolbox", ports="0:80"), "ports"),
+        (lambda: actions.run("toolbox", ports="999.0.0.1:80:80"), "ports"),
+        (lambda: actions.run("toolbox", network="host", ports="80:80"), "ports"),
+        (lambda: actions.run("toolbox", command="'open"), "command"),
+        (lambda: actions.create_network(""), "name"),
+        (lambda: actions.create_network("shop", subnet="10.0.0.1/24"), "subnet"),
+        (lambda: actions.create_network("shop", gateway="10.0.0.1"), "subnet"),
+        (lambda: actions.create_network("shop", subnet="10.0.0.0/24", gateway="x"), "gateway"),
+        (lambda: actions.create_network("shop", subnet="10.0.0.0/24", gateway="10.1.0.1"),
+         "gateway"),
+        (lambda: actions.create_network("lan", "macvlan", parent="eth0", vlan=4095), "vlan"),
+        (lambda: actions.create_network("lan", "macvlan", vlan=10), "parent"),
+        (lambda: actions.remove_network(""), "network"),
+        (lambda: actions.connect("", "web"), "network"),
+        (lambda: actions.connect("shop", ""), "container"),
+        (lambda: actions.disconnect("shop", ""), "container"),
+        (lambda: actions.start(""), "container"),
+        (lambda: actions.logs(""), "container"),
+        (lambda: actions.ping("", "web"), "container"),
+        (lambda: actions.ping("web", "-f 10.0.0.1"), "to"),
+        (lambda: actions.ping("web", "a; b"), "to"),
+        (lambda: actions.curl("web", "shop", 0), "port"),
+    ],
+)  # fmt: skip
+def test_a_bad_request_is_refused_at_its_field(ask, field):
+    with pytest.raises(Refused) as refused:
+        ask()
+    assert refused.value.field == field
+    assert refused.value.what.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("action", "command"),
+    [
+        (actions.run("toolbox", name="web", network="shop", ports="8080:80, 53:53/udp"),
+         "docker run -d --name web --network shop -p 8080:80 -p 53:53/udp toolbox"),
+        (actions.run("toolbox", command="sh -c 'echo a b'"),
+         "docker run -d toolbox sh -c 'echo a b'"),
+        (actions.create_network("lan", "macvlan", parent="eth0", vlan=10, mode="private"),
+         "docker network create -d macvlan -o parent=eth0.10 -o macvlan_mode=private lan"),
+        (actions.create_network("span", "overlay"),
+         "docker network create -d overlay --attachable span"),
+        (actions.curl("web", "fd00::1", 8080), "docker exec web curl -sS -m 3 'http://[fd00::1]:8080'"),
+        (actions.remove("web"), "docker rm -f web"),
+        (actions.disconnect("shop", "web"), "docker network disconnect shop web"),
+    ],
+)  # fmt: skip
+def test_an_action_says_the_docker_command_that_does_the_same(action, command):
+    assert str(action) == command
