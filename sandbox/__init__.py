@@ -10,24 +10,28 @@ from sandbox.host import Host, Result
 from sandbox.magic import load_ipython_extension
 from sandbox.model.difference import Difference, diff
 from sandbox.model.state import Snapshot
-from sandbox.predict import predict
+from sandbox.questions import Outcome, outcome, predict, quiz
 from sandbox.sandbox import Sandbox, down, find, host, reset, snapshot, up
-from sandbox.show import panel, topology, topology_text
+from sandbox.show import dissect, panel, topology, topology_text
 
 __all__ = [
     "CellFailed",
     "Difference",
     "Host",
+    "Outcome",
     "Result",
     "Sandbox",
     "SandboxError",
     "Snapshot",
     "diff",
+    "dissect",
     "down",
     "find",
     "host",
+    "outcome",
     "panel",
     "predict",
+    "quiz",
     "reset",
     "snapshot",
     "topology",

@@ -103,6 +103,7 @@ class Host:
         argv: list[str],
         output: Callable[[int, bytes], None],
         *,
+        stdin: bytes = b"",
         timeout: float | None = None,
     ) -> int:
         """Run argv, calling output(agent.STDOUT or agent.STDERR, bytes) as output comes.
@@ -112,6 +113,8 @@ class Host:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._request({"op": "exec", "argv": argv}) as conn:
+            if stdin:
+                agent.send(conn, agent.STDIN, stdin)
             agent.send(conn, agent.STDIN_END)
             try:
                 return self._follow(conn, output, deadline)

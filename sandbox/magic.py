@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.guest import agent
-from sandbox.host import text_writer
+from sandbox.host import Host, text_writer
 from sandbox.model.difference import diff
 from sandbox.sandbox import find, host, settled, snapshot
 
@@ -36,6 +36,7 @@ def _parser() -> _Parser:
     parser.add_argument("--expect-failure", action="store_true")
     parser.add_argument("--head", type=int, metavar="LINES")
     parser.add_argument("--diff", action="store_true")
+    parser.add_argument("--save", metavar="FILE")
     return parser
 
 
@@ -43,7 +44,8 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
     """Run cell on the host that line names, writing its output as it comes.
 
     line: ``a``, ``host-b --expect-failure``, ``a --head 10``; with ``--diff`` it ends with what
-        the cell changed on that host.
+        the cell changed on that host; with ``--save FILE`` the cell is written to that file
+        there, and not run.
 
     Raises CellFailed if a command fails that should not, or none fails and one should.
     """
@@ -53,6 +55,9 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
         raise SandboxError(f"%%host: {error} in {line!r}.", fix="%%host a") from error
     options = _parser().parse_args(words)
     target = host(options.name)
+    if options.save:
+        _save(target, options.save, cell, write)
+        return
     before = snapshot(target.name) if options.diff else None
     head = _Head(write, options.head)
     take = text_writer(head.write)
@@ -76,6 +81,23 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
         if not code:
             raise CellFailed(f"This cell was expected to fail on {target.name}, and did not.")
         write(f"[status {status or code}, as expected]\n")
+
+
+def _save(target: Host, path: str, text: str, write: Callable[[str], object]) -> None:
+    said: list[bytes] = []
+    code = target.stream(
+        ["bash", "-c", 'mkdir -p "$(dirname "$1")" && cat > "$1"', "save", path],
+        lambda _kind, data: said.append(data),
+        stdin=text.encode(),
+        timeout=30,
+    )
+    if code:
+        raise CellFailed(
+            f"On {target.name}, {path} could not be written.",
+            why=b"".join(said).decode(errors="replace").strip(),
+        )
+    count = len(text.splitlines())
+    write(f"{path} written on {target.name}, {count} line{'s' * (count != 1)}\n")
 
 
 class _Head:
@@ -116,7 +138,7 @@ def load_ipython_extension(shell: Any = None) -> None:
 
     def complete(_shell: object, _event: object) -> list[str]:
         found = find()
-        return [*(found.hosts if found else ()), "--expect-failure", "--head", "--diff"]
+        return [*(found.hosts if found else ()), "--expect-failure", "--head", "--diff", "--save"]
 
     shell.register_magic_function(magic, "cell", "host")
     shell.set_hook("complete_command", complete, str_key="%%host")

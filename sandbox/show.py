@@ -1,17 +1,21 @@
-"""What notebooks show of a running sandbox: its topology, in two forms, and the panel."""
+"""What notebooks show of a running sandbox: its topology, captured frames, the panel."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from sandbox.errors import SandboxError
+from sandbox.guest import agent
 from sandbox.model.state import Snapshot
-from sandbox.sandbox import default_id, resets, running, settled
+from sandbox.sandbox import default_id, resets, running, settled, snapshot
 
 if TYPE_CHECKING:
+    from sandbox.views.packet import Dissection
     from sandbox.views.topology import Topology
     from sandbox.widgets.panel import Panel
 
-__all__ = ["panel", "topology", "topology_text"]
+__all__ = ["dissect", "panel", "topology", "topology_text"]
 
 # The last picture of each sandbox, with the count of resets at that time.
 _last: dict[str, tuple[int, Snapshot, Topology]] = {}
@@ -69,3 +73,32 @@ def panel(*, detail: str = "simple", id: str | None = None) -> Panel:
         earlier.close()
     _panels[sandbox.id] = Panel(sandbox, detail=detail)
     return _panels[sandbox.id]
+
+
+def dissect(host: str, path: str, *, frames: int = 1, id: str | None = None) -> Dissection:
+    """The headers of the first frames of a capture file, from the outside in.
+
+    host: the one that has the file, such as ``a``.  path: what ``tcpdump -w`` wrote there.
+    frames: how many.
+
+    A MAC address that an interface of the sandbox has at this moment is followed by whose it is.
+
+    Raises SandboxError if there is no such file, it is no capture of Ethernet frames, or it has
+    fewer frames.
+    """
+    from sandbox.views.packet import Dissection, read_frames
+
+    where = running(id).host(host)
+    parts: dict[int, list[bytes]] = defaultdict(list)
+    code = where.stream(["cat", path], lambda kind, data: parts[kind].append(data), timeout=30)
+    if code:
+        raise SandboxError(
+            f"There is no capture to read on {where.name}.",
+            why=b"".join(parts[agent.STDERR]).decode(errors="replace").strip(),
+            fix=f"tcpdump -i eth0 -c {frames} -w {path}",
+        )
+    owners: dict[str, set[str]] = defaultdict(set)
+    for interface in snapshot(id=id).interfaces():
+        owners[interface.mac].add(interface.namespace)
+    names = {mac: ", ".join(sorted(found)) for mac, found in owners.items()}
+    return Dissection(read_frames(b"".join(parts[agent.STDOUT]), frames), names)

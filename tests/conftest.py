@@ -46,3 +46,12 @@ def sandbox_up():
 
     yield sandbox.up(2, fresh=True)
     sandbox.down()
+
+
+@pytest.fixture
+def fresh(sandbox_up):
+    """Two hosts as new."""
+    import sandbox
+
+    sandbox.up(2, fresh=True)
+    return sandbox_up

@@ -50,16 +50,40 @@ def test_start_here_brings_up_hosts_and_runs_a_cell(page, lab, sandbox_up, tmp_p
     assert (tmp_path / "start-here.png").stat().st_size > 10_000
 
 
-def test_a_prediction_stays_on_the_page(page, lab, sandbox_up, tmp_path):
-    lesson = json.loads((ROOT / "lessons/01-bridge.ipynb").read_text())
-    code = ["".join(c["source"]) for c in lesson["cells"] if c["cell_type"] == "code"]
-    question = next(n for n, source in enumerate(code) if "predict" in source)
+def code_cells(name):
+    cells = json.loads((ROOT / "lessons" / name).read_text())["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def test_a_prediction_is_kept_then_scored(page, lab, sandbox_up, tmp_path):
+    code = code_cells("01-bridge.ipynb")
+    asks = next(n for n, source in enumerate(code) if "predict" in source)
+    scores = next(n for n, source in enumerate(code) if "outcome" in source)
     open_lesson(page, lab, "01-bridge.ipynb")
     run_code_cell(page, 0)
-    cell = run_code_cell(page, question)
+    cell = run_code_cell(page, asks)
     cell.get_by_label("No, each has an address of its own").click()
     expect(cell).to_contain_text("Your prediction: No, each has an address of its own")
+    scored = run_code_cell(page, scores)
+    expect(scored).to_contain_text("You predicted: No, each has an address of its own ✓ Right")
+    expect(scored).to_contain_text("Predictions right so far: 1 of 1")
+    expect(cell).to_contain_text("✓ Right")
+    expect(cell.get_by_label("Yes, all have")).to_be_disabled()
     page.screenshot(path=tmp_path / "predict.png")
+
+
+def test_a_quiz_answers_at_once_with_the_reason(page, lab, tmp_path):
+    code = code_cells("01-bridge.ipynb")
+    open_lesson(page, lab, "01-bridge.ipynb")
+    run_code_cell(page, next(n for n, source in enumerate(code) if "import sandbox" in source))
+    cell = run_code_cell(page, next(n for n, source in enumerate(code) if "quiz" in source))
+    first = cell.get_by_label("By address and by name")
+    first.focus()
+    page.keyboard.press("Space")
+    expect(cell).to_contain_text("✗ Not so: Names need the embedded DNS server")
+    cell.get_by_label("By address only").click()
+    expect(cell).to_contain_text("✓ Right: The bridge forwards between all its ports")
+    page.screenshot(path=tmp_path / "quiz.png")
 
 
 def test_interrupt_stops_the_command_on_the_host(page, lab, sandbox_up):

@@ -7,19 +7,6 @@ import pytest
 import sandbox
 
 
-@pytest.fixture(scope="session")
-def two_hosts(sandbox_up):
-    """A sandbox that tests put back as new when they have changed it."""
-    return sandbox_up
-
-
-@pytest.fixture
-def fresh(two_hosts):
-    """Two hosts as new."""
-    sandbox.up(2, fresh=True)
-    return two_hosts
-
-
 @pytest.fixture
 def own():
     """Ids of sandboxes that a test may bring up; all are removed after it."""

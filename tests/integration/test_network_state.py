@@ -207,8 +207,8 @@ def test_what_the_engine_refuses_is_said_at_its_field(occupied, action, field, r
 
 
 @pytest.fixture(scope="module")
-def occupied(two_hosts):
+def occupied(sandbox_up):
     """Hosts on which web has port 8080."""
     sandbox.up(2, fresh=True)
-    actions.perform(two_hosts.host("a"), actions.run("toolbox", name="web", ports="8080:80"))
-    return two_hosts
+    actions.perform(sandbox_up.host("a"), actions.run("toolbox", name="web", ports="8080:80"))
+    return sandbox_up

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -35,9 +36,9 @@ def run(code, **options):
                           check=False, timeout=120, **options)  # fmt: skip
 
 
-def test_hosts_have_names_addresses_and_the_toolbox(two_hosts):
+def test_hosts_have_names_addresses_and_the_toolbox(sandbox_up):
     for name, address in (("host-a", "198.18.0.11"), ("host-b", "198.18.0.12")):
-        host = two_hosts.host(name)
+        host = sandbox_up.host(name)
         assert host.run("hostname").stdout.strip() == name
         assert f"{address}/24" in host.run("ip -br addr show eth0").stdout
         [image] = host.client.images.list()
@@ -46,35 +47,35 @@ def test_hosts_have_names_addresses_and_the_toolbox(two_hosts):
         assert host.client.info()["DefaultRuntime"] == "crun"
 
 
-def test_the_toolbox_has_every_program_of_its_description(two_hosts):
+def test_the_toolbox_has_every_program_of_its_description(sandbox_up):
     programs = "ip ping curl dig tcpdump nc iperf3 serve"
-    assert two_hosts.host("a").run(f"docker run --rm toolbox which {programs}").code == 0
+    assert sandbox_up.host("a").run(f"docker run --rm toolbox which {programs}").code == 0
 
 
 def test_the_guests_clock_is_right_after_a_resume(fresh):
     assert abs(float(fresh.host("a").run("date +%s.%N").stdout) - time.time()) < 2
 
 
-def test_there_is_no_way_out_by_default(two_hosts):
+def test_there_is_no_way_out_by_default(sandbox_up):
     began = time.monotonic()
-    assert two_hosts.host("a").run("curl -s -m 10 http://192.0.2.1").code == 7
+    assert sandbox_up.host("a").run("curl -s -m 10 http://192.0.2.1").code == 7
     assert time.monotonic() - began < 5
 
 
-def test_internet_opens_the_way_to_this_machines_resolver(two_hosts, own):
+def test_internet_opens_the_way_to_this_machines_resolver(sandbox_up, own):
     box = sandbox.up(2, internet=True, id=own())
     assert box.host("a").run("ping -c 1 -W 2 198.19.255.2").code == 0
     # Whatever this machine's resolver says, or if it has none, the question goes out.
     ask = "docker run --rm toolbox dig +tries=1 +time=5 example.org"
-    assert "refused" in two_hosts.host("a").run(ask).stdout
+    assert "refused" in sandbox_up.host("a").run(ask).stdout
     assert "refused" not in box.host("a").run(ask).stdout
 
 
-def test_sockets_are_the_owners_alone_and_nothing_listens_on_tcp(two_hosts):
-    paths = list(run_dir(two_hosts.id).iterdir())
+def test_sockets_are_the_owners_alone_and_nothing_listens_on_tcp(sandbox_up):
+    paths = list(run_dir(sandbox_up.id).iterdir())
     assert len(paths) == 6
     assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
-    pid = VMEngine().state(two_hosts.id).pid
+    pid = VMEngine().state(sandbox_up.id).pid
     inodes = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
@@ -194,49 +195,68 @@ finally:
     assert base.name in result.stdout
 
 
-def test_every_capability_is_there_on_the_vm(two_hosts):
-    assert not any(capabilities.probe(two_hosts.host("a")).values())
+def test_every_capability_is_there_on_the_vm(sandbox_up):
+    assert not any(capabilities.probe(sandbox_up.host("a")).values())
 
 
-def test_needs_are_checked_and_an_unknown_one_is_named(two_hosts):
+def test_needs_are_checked_and_an_unknown_one_is_named(sandbox_up):
     assert sandbox.up(2, needs={"ipvlan", "ipvs"}).host("a")
     with pytest.raises(sandbox.SandboxError, match="No such capability: warp"):
         sandbox.up(2, needs={"warp"})
 
 
-def test_doctor_names_the_engine_and_the_drivers(two_hosts):
-    found = doctor(two_hosts.id)
+def test_doctor_names_the_engine_and_the_drivers(sandbox_up):
+    found = doctor(sandbox_up.id)
     assert found["engine"] == "vm"
     assert set(found["drivers"]) == set(capabilities.DRIVERS)
     assert json.dumps(found)
 
 
-def test_a_cell_streams_both_outputs_in_order(two_hosts):
+def test_a_cell_streams_both_outputs_in_order(sandbox_up):
     assert cell("a", "echo one; echo two >&2; echo three") == "one\ntwo\nthree\n"
 
 
-def test_a_cell_stops_at_the_line_that_fails_and_names_it(two_hosts):
+def test_a_cell_stops_at_the_line_that_fails_and_names_it(sandbox_up):
     with pytest.raises(sandbox.CellFailed, match=r"'ls /nope' ended with status 2"):
         cell("host-a", "echo before\nls /nope\necho after")
 
 
-def test_a_failure_in_a_pipe_counts(two_hosts):
+def test_a_failure_in_a_pipe_counts(sandbox_up):
     with pytest.raises(sandbox.CellFailed):
         cell("a", "ls /nope | cat")
 
 
-def test_an_expected_failure_must_come(two_hosts):
+def test_an_expected_failure_must_come(sandbox_up):
     assert cell("a --expect-failure", "exit 7").endswith("[status 7, as expected]\n")
     with pytest.raises(sandbox.CellFailed, match="was expected to fail"):
         cell("a --expect-failure", "true")
 
 
-def test_head_cuts_long_output_and_says_so(two_hosts):
+def test_head_cuts_long_output_and_says_so(sandbox_up):
     assert cell("a --head 2", "seq 10") == "1\n2\n… 8 more lines\n"
 
 
+def test_a_saved_cell_is_a_file_there_and_is_not_run(sandbox_up):
+    text = "print('größer')\nraise SystemExit(3)\n"
+    assert cell("a --save /root/new/x.py", text) == "/root/new/x.py written on host-a, 2 lines\n"
+    assert sandbox_up.host("a").run("cat /root/new/x.py").stdout == text
+    with pytest.raises(sandbox.CellFailed, match="/proc/x could not be written"):
+        cell("a --save /proc/x", text)
+
+
+def test_a_capture_is_told_header_by_header_with_whose_addresses_they_are(sandbox_up):
+    cell("a", "ping -c 9 198.18.0.12 > /dev/null &\ntcpdump -i eth0 -c 1 -w /root/x.pcap icmp")
+    said = str(sandbox.dissect("a", "/root/x.pcap"))
+    assert re.search(r"Ethernet +\S+ \(host-a\) → \S+ \(host-b\)", said)
+    assert "198.18.0.11 → 198.18.0.12" in said
+    with pytest.raises(sandbox.SandboxError, match="1 of 2 frames"):
+        sandbox.dissect("a", "/root/x.pcap", frames=2)
+    with pytest.raises(sandbox.SandboxError, match="no capture to read on host-a"):
+        sandbox.dissect("a", "/root/none.pcap")
+
+
 @pytest.mark.parametrize("line", ["", "a b c", "a --head x", "nine", 'a "'])
-def test_a_bad_magic_line_is_one_message(two_hosts, line):
+def test_a_bad_magic_line_is_one_message(sandbox_up, line):
     with pytest.raises(sandbox.SandboxError):
         cell(line, "true")
 

@@ -15,14 +15,14 @@ from sandbox.errors import SandboxError
 
 def test_the_public_surface_is_pinned():
     assert sandbox.__all__ == [
-        "CellFailed", "Difference", "Host", "Result", "Sandbox", "SandboxError", "Snapshot",
-        "diff", "down", "find", "host", "panel", "predict", "reset", "snapshot", "topology",
-        "topology_text", "up",
+        "CellFailed", "Difference", "Host", "Outcome", "Result", "Sandbox", "SandboxError",
+        "Snapshot", "diff", "dissect", "down", "find", "host", "outcome", "panel", "predict",
+        "quiz", "reset", "snapshot", "topology", "topology_text", "up",
     ]  # fmt: skip
 
 
 def test_importing_it_loads_nothing_heavy():
-    heavy = {"docker", "ipywidgets", "anywidget", "pyroute2", "pyvis"}
+    heavy = {"docker", "ipywidgets", "anywidget", "pyroute2", "pyvis", "scapy"}
     code = f"import sys, sandbox; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
     loaded = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert loaded.stderr == b""
