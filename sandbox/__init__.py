@@ -5,6 +5,8 @@ sb = sandbox.up(hosts=2)
 sb.host("a").run("docker network ls")
 """
 
+from sandbox.advice import choose_driver
+from sandbox.comparison import Comparison, compare_drivers
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.host import Host, Result
 from sandbox.magic import load_ipython_extension
@@ -16,6 +18,7 @@ from sandbox.show import dissect, panel, topology, topology_text
 
 __all__ = [
     "CellFailed",
+    "Comparison",
     "Difference",
     "Host",
     "Outcome",
@@ -23,6 +26,8 @@ __all__ = [
     "Sandbox",
     "SandboxError",
     "Snapshot",
+    "choose_driver",
+    "compare_drivers",
     "diff",
     "dissect",
     "down",

@@ -69,7 +69,7 @@ def read_host(name: str, address: str, raw: Raw) -> HostState:
         swarm=swarm.get("LocalNodeState", ""),
         node=swarm.get("NodeAddr", ""),
         manager=bool(swarm.get("ControlAvailable")),
-        networks=_networks(name, engine.get("networks", []), own),
+        networks=_networks(name, engine.get("networks", []), own, _bridges(containers, placed)),
         containers=containers,
         namespaces=tuple(sorted(placed, key=lambda it: (it.kind != "host", it.kind, it.id))),
         unread=f"the Docker Engine does not answer: {problem}" if problem else "",
@@ -274,19 +274,36 @@ def _hex_address(text: str) -> str:
     return str(ip_address(packed))
 
 
-def _networks(host: str, listed: list[Raw], own: Namespace | None) -> tuple[Network, ...]:
-    found = [_network(host, network, own) for network in listed]
+def _bridges(containers: tuple[Container, ...], namespaces: Iterable[Namespace]) -> dict[str, str]:
+    """By network the bridge that its endpoints' veths are ports of: a plugin tells nobody."""
+    at = {(it.namespace, it.name): it for there in namespaces for it in there.interfaces}
+    found = {}
+    for container in containers:
+        for endpoint in container.endpoints:
+            inside = at.get((container.namespace, endpoint.interface))
+            peer = inside.peer if inside else None
+            outside = at.get((peer.namespace, peer.name)) if peer else None
+            if outside and outside.master:
+                found[endpoint.network] = outside.master
+    return found
+
+
+def _networks(
+    host: str, listed: list[Raw], own: Namespace | None, bridges: Mapping[str, str]
+) -> tuple[Network, ...]:
+    found = [_network(host, network, own, bridges) for network in listed]
     return tuple(sorted(found, key=lambda network: network.name))
 
 
-def _network(host: str, raw: Raw, own: Namespace | None) -> Network:
+def _network(host: str, raw: Raw, own: Namespace | None, bridges: Mapping[str, str]) -> Network:
     options = dict(raw.get("Options") or {})
     driver = raw["Driver"]
     carriers = {
         "bridge": (options.get(BRIDGE_NAME), f"br-{raw['Id'][:12]}"),
         "macvlan": (options.get("parent"), f"dm-{raw['Id'][:12]}"),
         "ipvlan": (options.get("parent"), f"di-{raw['Id'][:12]}"),
-    }.get(driver, ())
+        "overlay": (),
+    }.get(driver, (bridges.get(raw["Name"]),))
     there = [name for name in carriers if name and own and own.interface(name)]
     bridge = own.interface(there[0]) if own and there and driver == "bridge" else None
     pools = (raw.get("IPAM") or {}).get("Config") or []

@@ -15,14 +15,15 @@ from sandbox.errors import SandboxError
 
 def test_the_public_surface_is_pinned():
     assert sandbox.__all__ == [
-        "CellFailed", "Difference", "Host", "Outcome", "Result", "Sandbox", "SandboxError",
-        "Snapshot", "diff", "dissect", "down", "find", "host", "outcome", "panel", "predict",
-        "quiz", "reset", "snapshot", "topology", "topology_text", "up",
+        "CellFailed", "Comparison", "Difference", "Host", "Outcome", "Result", "Sandbox",
+        "SandboxError", "Snapshot", "choose_driver", "compare_drivers", "diff", "dissect",
+        "down", "find", "host", "outcome", "panel", "predict", "quiz", "reset", "snapshot",
+        "topology", "topology_text", "up",
     ]  # fmt: skip
 
 
 def test_importing_it_loads_nothing_heavy():
-    heavy = {"docker", "ipywidgets", "anywidget", "pyroute2", "pyvis", "scapy"}
+    heavy = {"docker", "ipywidgets", "anywidget", "matplotlib", "pyroute2", "pyvis", "scapy"}
     code = f"import sys, sandbox; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
     loaded = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert loaded.stderr == b""

@@ -1,0 +1,77 @@
+"""A comparison of network drivers, as a table in Markdown and as a chart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["Chart", "table"]
+
+
+def table(facts: Mapping[str, Mapping[str, str]]) -> str:
+    """A Markdown table with a column for each driver and a row for each property.
+
+    facts: by driver, by property.
+    """
+    properties = list(next(iter(facts.values()), {}))
+    rows = [["", *facts], ["---"] * (len(facts) + 1)]
+    rows += [[name, *(found[name] for found in facts.values())] for name in properties]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+class Chart:
+    """Bars in groups, side by side, which a notebook shows as a picture.
+
+    panels: by title, by group (a driver), by series (where the caller was), a number.
+    A title ends with its unit, after a comma.
+    """
+
+    def __init__(self, panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+        self._panels = panels
+
+    def __repr__(self) -> str:
+        lines = []
+        for title, groups in self._panels.items():
+            name, _, unit = title.rpartition(", ")
+            lines.append(f"{name}:")
+            for group, numbers in groups.items():
+                said = ", ".join(f"{series} {value} {unit}" for series, value in numbers.items())
+                lines.append(f"  {group}: {said or 'no connection'}")
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {"text/plain": repr(self), "image/png": self._png()}
+
+    def _png(self) -> bytes:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(5 * len(self._panels), 3.2), layout="constrained")
+        axes = figure.subplots(1, len(self._panels), squeeze=False)[0]
+        for axis, (title, groups) in zip(axes, self._panels.items(), strict=True):
+            series = _series(groups)
+            height = 0.8 / len(series)
+            for number, name in enumerate(series):
+                found = [
+                    (row, numbers[name])
+                    for row, numbers in enumerate(groups.values())
+                    if name in numbers
+                ]
+                axis.barh(
+                    [row + (number - (len(series) - 1) / 2) * height for row, _ in found],
+                    [value for _, value in found],
+                    height,
+                    label=name,
+                )
+            axis.set_yticks(range(len(groups)), list(groups))
+            axis.invert_yaxis()
+            axis.set_title(title, fontsize="medium")
+            axis.spines[["top", "right"]].set_visible(False)
+        axes[0].legend(fontsize="small")
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=90)
+        return picture.getvalue()
+
+
+def _series(groups: Mapping[str, Mapping[str, float]]) -> Sequence[str]:
+    return list(dict.fromkeys(name for numbers in groups.values() for name in numbers)) or [""]

@@ -1,0 +1,35 @@
+"""What was measured is shown as a table, as text and as a picture."""
+
+import pytest
+
+from sandbox import SandboxError
+from sandbox.comparison import Comparison, Measured
+
+FOUND = Comparison(
+    (
+        Measured("bridge", {"MTU": "1500"}, {"near": 0.5, "far": 1.5}, {"near": 900}, ("a$ ls",)),
+        Measured("none", {"MTU": "none"}, {}, {}, ()),
+    )
+)
+
+
+def test_the_table_has_a_column_for_each_driver():
+    assert str(FOUND) == (
+        "|  | bridge | none |\n| --- | --- | --- |\n| MTU | 1500 | none |"
+    )  # fmt: skip
+
+
+def test_the_chart_says_its_numbers_and_draws_them():
+    shown = FOUND.chart()._repr_mimebundle_()
+    assert shown["text/plain"].splitlines()[:3] == [
+        "round trip:",
+        "  bridge: near 0.5 ms, far 1.5 ms",
+        "  none: no connection",
+    ]
+    assert shown["image/png"].startswith(b"\x89PNG")
+
+
+def test_the_commands_of_a_driver_are_told():
+    assert FOUND.commands("bridge") == "a$ ls"
+    with pytest.raises(SandboxError, match="'vxlan' was not measured"):
+        FOUND.commands("vxlan")
