@@ -30,7 +30,7 @@ def ok(host, command):
     return result.stdout.strip()
 
 
-def until(what, holds, seconds=90):
+def until(what, holds, seconds=180):
     deadline = time.monotonic() + seconds
     while not (found := holds()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

