@@ -50,6 +50,11 @@ def test_ipvlan_containers_are_on_the_lan_with_their_parents_mac_address(fresh):
     # host-b has just reached it; the host that runs it does not, in neither direction.
     assert "Destination Host Unreachable" in nobody_answers(a, f"{PING} 198.18.0.129")
     nobody_answers(a, f"docker exec api {PING} 198.18.0.11")
+    ok(a, "ip link add shim link eth0 type ipvlan mode l2")
+    ok(a, "ip addr add 198.18.0.159/32 dev shim && ip link set shim up")
+    ok(a, "ip route add 198.18.0.128/27 dev shim")
+    assert "you are 198.18.0.159" in ok(a, "curl -s -m 10 http://198.18.0.129")
+    assert "promiscuity 0" in ok(a, "ip -d link show eth0")
 
     refused = a.run(f"{L3} -o ipvlan_mode=l3 --subnet 10.6.1.0/24 left")
     assert refused.code
