@@ -1,4 +1,6 @@
-"""What the tests of the lessons' claims do on hosts."""
+"""What tests do on hosts, and what they expect of a command there."""
+
+import time
 
 
 def ok(host, command):
@@ -6,3 +8,35 @@ def ok(host, command):
     result = host.run(command)
     assert result.code == 0, f"{command}\n{result.stdout}{result.stderr}"
     return result.stdout.strip()
+
+
+def answers(host, command):
+    """What command prints once it succeeds: a server listens a moment after docker run."""
+
+    def succeeds():
+        result = host.run(command)
+        return result if result.code == 0 else None
+
+    return until(command, succeeds, 15).stdout.strip()
+
+
+def until(what, holds, seconds=180):
+    """What holds() gives once that is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.5)
+    return found
+
+
+def nobody_answers(host, command):
+    """A ping that ran and got no reply; any other failure is none of this."""
+    result = host.run(command)
+    assert result.code == 1, f"{command}\n{result.stdout}{result.stderr}"
+    assert " 0 received" in result.stdout, result.stdout
+    return result.stdout
+
+
+def mac(host, command=""):
+    """eth0's MAC address, on the host or where command runs."""
+    return ok(host, f"{command} cat /sys/class/net/eth0/address".strip())

@@ -4,13 +4,9 @@ import time
 
 import pytest
 
+from tests.hosts import ok
+
 pytestmark = pytest.mark.engine
-
-
-def ok(host, command):
-    result = host.run(command)
-    assert result.code == 0, f"{command}\n{result.stdout}{result.stderr}"
-    return result.stdout.strip()
 
 
 def test_bridge_resolves_names_and_the_default_one_does_not(fresh):

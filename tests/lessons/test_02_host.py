@@ -1,20 +1,10 @@
 """What lesson 02 claims of host mode."""
 
-import time
-
 import pytest
 
-from tests.hosts import ok
+from tests.hosts import answers, ok
 
 pytestmark = pytest.mark.engine
-
-
-def answers(host, command):
-    """What command prints once it succeeds: a server listens a moment after docker run."""
-    deadline = time.monotonic() + 15
-    while (result := host.run(command)).code:
-        assert time.monotonic() < deadline, f"{command}\n{result.stdout}{result.stderr}"
-    return result.stdout.strip()
 
 
 def test_a_container_in_host_mode_shares_the_hosts_network_namespace_and_no_other(fresh):

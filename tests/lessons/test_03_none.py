@@ -1,10 +1,8 @@
 """What lesson 03 claims of containers without a network, and of wires made by hand."""
 
-import time
-
 import pytest
 
-from tests.hosts import ok
+from tests.hosts import answers, ok
 
 pytestmark = pytest.mark.engine
 
@@ -15,14 +13,6 @@ ip link set wire master docker0 up &&
 nsenter -t "$pid" -n ip addr add 172.17.100.2/16 dev eth0 &&
 nsenter -t "$pid" -n ip link set eth0 up
 """
-
-
-def answers(host, command):
-    """What command prints once it succeeds: a server listens a moment after docker run."""
-    deadline = time.monotonic() + 15
-    while (result := host.run(command)).code:
-        assert time.monotonic() < deadline, f"{command}\n{result.stdout}{result.stderr}"
-    return result.stdout.strip()
 
 
 def unreachable(host, container, address):

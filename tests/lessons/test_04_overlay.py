@@ -6,7 +6,6 @@ A swarm takes most of the time, so the tests share one. They leave it as it was,
 import base64
 import io
 import json
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -17,25 +16,12 @@ from scapy.layers.vxlan import VXLAN
 from scapy.utils import rdpcap
 
 import sandbox
+from tests.hosts import ok, until
 
 pytestmark = pytest.mark.engine
 
 VNI = 4097  # of the first overlay that a swarm makes after its ingress
 ENCRYPTED_VNI = 4098
-
-
-def ok(host, command):
-    result = host.run(command)
-    assert result.code == 0, f"{command}\n{result.stdout}{result.stderr}"
-    return result.stdout.strip()
-
-
-def until(what, holds, seconds=180):
-    deadline = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.5)
-    return found
 
 
 @contextmanager

@@ -2,25 +2,13 @@
 
 import pytest
 
-from tests.hosts import ok
+from tests.hosts import mac, nobody_answers, ok
 
 pytestmark = pytest.mark.engine
 
 LAN = "docker network create -d ipvlan -o parent=eth0 --subnet 198.18.0.0/24 --gateway 198.18.0.1"
 L3 = "docker network create -d ipvlan -o parent=eth0"
 PING = "ping -c 1 -W 9"  # long enough for ARP to give up and say so
-
-
-def nobody_answers(host, command):
-    """A ping that ran and got no reply; any other failure is none of this."""
-    result = host.run(command)
-    assert result.code == 1, f"{command}\n{result.stdout}{result.stderr}"
-    assert " 0 received" in result.stdout, result.stdout
-    return result.stdout
-
-
-def mac(host, command=""):
-    return ok(host, f"{command} cat /sys/class/net/eth0/address".strip())
 
 
 def counted(host, chain, match):
