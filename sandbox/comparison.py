@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import SandboxError
 from sandbox.model.difference import diff
+from sandbox.progress import Quiet, best
 from sandbox.sandbox import Sandbox, running, settled
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What every driver gave, in the order of CASES."""
+    """What drivers gave, in the order that they were measured in."""
 
     measured: tuple[Measured, ...]
 
@@ -104,6 +105,9 @@ class Comparison:
         return table({found.driver: found.facts for found in self.measured})
 
     _repr_markdown_ = __repr__
+
+    def __add__(self, other: Comparison) -> Comparison:
+        return Comparison(self.measured + other.measured)
 
     def chart(self) -> Chart:
         """Round trips and throughputs as bars."""
@@ -144,11 +148,14 @@ def compare_drivers(drivers: Iterable[str] | None = None, *, id: str | None = No
     sandbox = running(id)
     if len(sandbox.hosts) < 2:
         raise SandboxError("Two hosts are compared.", fix="sandbox.up(hosts=2)")
+    shown = best()
     measured = []
     for name in names:
-        sandbox.reset()
+        sandbox.reset(Quiet())
+        shown.step(f"Measuring {name}")
         measured.append(_measure(sandbox, known[name]))
-    sandbox.reset()
+    sandbox.reset(Quiet())
+    shown.done(f"Measured: {', '.join(names)}")
     return Comparison(tuple(measured))
 
 
@@ -185,11 +192,11 @@ class _Hosts:
 
 def _measure(sandbox: Sandbox, case: Case) -> Measured:
     hosts = _Hosts(sandbox)
-    before = settled("a", id=sandbox.id)
+    before = _read(sandbox)
     _make_networks(hosts, case)
     hosts.run("a", WEB.format(network=case.network))
     hosts.run("a", "docker exec web curl -s --retry 9 --retry-connrefused http://127.0.0.1")
-    after = settled("a", id=sandbox.id)
+    after = _read(sandbox)
     hosts.run("a", CALLER.format(name="client", network=case.network))
     hosts.run("b", CALLER.format(name="remote", network=case.network))
     web = _interface(after)
@@ -220,6 +227,13 @@ def _measure(sandbox: Sandbox, case: Case) -> Measured:
             busy = hosts.iperf3(host, to, caller, "")
             throughput[where] = round(busy["sum_received"]["bits_per_second"] / 1e6)
     return Measured(case.driver, facts, round_trip, throughput, tuple(hosts.commands))
+
+
+def _read(sandbox: Sandbox) -> Snapshot:
+    found = settled("a", id=sandbox.id)
+    if unread := found.hosts[0].unread:
+        raise SandboxError("host-a could not be read.", why=unread, fix="Measure again.")
+    return found
 
 
 def _make_networks(hosts: _Hosts, case: Case) -> None:

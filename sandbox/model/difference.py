@@ -146,13 +146,15 @@ def _host(old: HostState | None, new: HostState | None) -> Iterator[Found]:
 def _lives(host: HostState) -> list[tuple[Hashable, Namespace]]:
     """Every namespace with what tells it from an earlier one of the same name.
 
-    The kernel gives an inode again as soon as it is free, so the container's start counts too.
+    The kernel gives an inode again as soon as it is free, so a container's start counts too.
     """
     starts = {(it.namespace, it.name): it.started for it in host.containers}
-    return [
-        ((space.id, space.inode, *(starts[space.id, name] for name in space.containers[:1])), space)
-        for space in host.namespaces
-    ]
+
+    def start(space: Namespace) -> str:
+        # Other kinds, the host's among them, do not begin with the containers that join them.
+        return starts[space.id, space.containers[0]] if space.kind == "container" else ""
+
+    return [((space.id, space.inode, start(space)), space) for space in host.namespaces]
 
 
 def _paired(

@@ -11,6 +11,7 @@ from sandbox.model.read import read_host
 from sandbox.model.rules import describe
 from sandbox.model.state import Rule, Snapshot
 from tests.states import capture
+from tests.unit import snapshots
 
 
 def snapshot(scenario, *names):
@@ -97,6 +98,16 @@ def test_a_container_that_started_again_has_a_new_namespace_even_with_the_same_i
     assert ("docker", "~", "container web was started again") in said
     assert ("namespaces", "-", "a network namespace: web's") in said
     assert ("namespaces", "+", "a network namespace: web's") in said
+
+
+def test_the_first_container_in_host_mode_leaves_the_hosts_namespace_as_it_was(bridge):
+    agent = snapshots.container(bridge.name, "agent", mode="host", namespace=bridge.name)
+    own, *others = bridge.namespaces
+    joined = dataclasses.replace(own, containers=("agent", *own.containers))
+    with_it = dataclasses.replace(
+        bridge, containers=(agent, *bridge.containers), namespaces=(joined, *others)
+    )
+    assert {group for group, _, _ in changes(only(bridge), only(with_it))} == {"docker"}
 
 
 def test_a_link_that_is_switched_off_and_one_that_lost_its_carrier_are_told(bridge):
