@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import shlex
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.engine import assets
+from sandbox.engine import assets, kuryr
 from sandbox.errors import SandboxError
 from sandbox.progress import Progress
 
@@ -42,6 +43,8 @@ def dockerfile() -> str:
             f"{install} {' '.join(listed['packages'])} && rm -rf /var/lib/apt/lists/*",
             f"COPY --from=toolbox /toolbox.tar {assets.TOOLBOX}",
             f"COPY {' '.join(HOST_FILES)} {assets.LIB}/",
+            f"COPY kuryr {kuryr.PLACE}",
+            f"RUN {kuryr.COMPILE}",
             "",
         ]
     )
@@ -98,11 +101,24 @@ def _build(client: DockerClient, progress: Progress) -> None:
 def _context() -> io.BytesIO:
     """The build's files as a tar archive; all belong to root, whoever builds."""
     archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        files = [("Dockerfile", dockerfile().encode(), 0), *assets.guest_files()]
-        for name, content, executable in files:
+    with (
+        tarfile.open(fileobj=archive, mode="w") as tar,
+        tempfile.TemporaryDirectory() as work,
+    ):
+        for name, content, executable in [
+            ("Dockerfile", dockerfile().encode(), 0),
+            *assets.guest_files(),
+        ]:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644 | executable
             tar.addfile(entry, io.BytesIO(content))
+        kuryr.install(assets.GUEST / "kuryr", Path(work, "kuryr"))
+        tar.add(Path(work, "kuryr", "site"), "kuryr/site", filter=_of_root)
     archive.seek(0)
     return archive
+
+
+def _of_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    return entry

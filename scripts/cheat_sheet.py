@@ -1,0 +1,33 @@
+"""Make lessons/cheat-sheet.md from the table that lesson 08 measured.
+
+python scripts/cheat_sheet.py
+"""
+
+import json
+from pathlib import Path
+
+LESSONS = Path(__file__).parents[1] / "lessons"
+SOURCE = "08-choosing.ipynb"
+TARGET = LESSONS / "cheat-sheet.md"
+TOP = """# Network drivers on one page
+
+Every cell was measured in [Choose a network driver](08-choosing.ipynb): `web` serves on host-a, `client` calls it from there and `remote` from host-b, all on the driver's network. In the last five rows a cell is the address that `web` saw the caller under, or `no` if it was not reached. `web` was started with `-p 8080:80` every time.
+
+"""
+
+
+def page() -> str:
+    """The page, with the last table of that lesson that has every driver."""
+    cells = json.loads((LESSONS / SOURCE).read_text(encoding="utf-8"))["cells"]
+    tables = [
+        "".join(output["data"]["text/markdown"])
+        for cell in cells
+        for output in cell.get("outputs", [])
+        if "text/markdown" in output.get("data", {})
+    ]
+    return f"{TOP}{max(tables, key=len)}\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(page(), encoding="utf-8")
+    print(f"wrote {TARGET.relative_to(LESSONS.parent)}")
