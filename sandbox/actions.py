@@ -25,6 +25,7 @@ __all__ = [
     "create_network",
     "curl",
     "disconnect",
+    "execute",
     "join_swarm",
     "logs",
     "perform",
@@ -382,7 +383,7 @@ def _to_container(words: tuple[str, ...], name: str, call: Callable[[Any], str |
 
 def ping(container: str, to: str) -> Action:
     """Three echo requests from a container to a name or an address."""
-    return _probe(container, ["ping", "-c", "3", "-W", "1", _target(to)])
+    return execute(container, ["ping", "-c", "3", "-W", "1", _target(to)])
 
 
 def curl(container: str, to: str, port: int = 80) -> Action:
@@ -392,7 +393,7 @@ def curl(container: str, to: str, port: int = 80) -> Action:
     target = _target(to)
     host = f"[{target}]" if ":" in target else target
     url = f"http://{host}" if port == 80 else f"http://{host}:{port}"
-    return _probe(container, ["curl", "-sS", "-m", str(PROBE_SECONDS), url])
+    return execute(container, ["curl", "-sS", "-m", str(PROBE_SECONDS), url])
 
 
 def _target(to: str) -> str:
@@ -404,7 +405,8 @@ def _target(to: str) -> str:
     return target
 
 
-def _probe(container: str, argv: list[str]) -> Action:
+def execute(container: str, argv: list[str]) -> Action:
+    """``docker exec``. It shows what was printed, and a status other than 0 in a last line."""
     _chosen("container", container)
 
     def act(client: DockerClient) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sandbox.actions import Action, execute, perform, run
 from sandbox.errors import SandboxError
 from sandbox.model.difference import diff
 from sandbox.progress import Quiet, best
@@ -19,16 +23,20 @@ if TYPE_CHECKING:
 __all__ = ["CASES", "Case", "Comparison", "Measured", "compare_drivers"]
 
 WEB = "docker run -d --name web --network {network} -p 8080:80 -p 5201:5201 toolbox"
-CALLER = "docker run -d --name {name} --network {network} toolbox sleep infinity"
 # A call that gets no answer in this time gets none.
 CALL_SECONDS = 2
+# A second's stream with little to carry, then one with as much as goes through.
+STREAMS = "iperf3 -J -t 1 -l 64 -b 100K -c {0}; iperf3 -J -t 1 -c {0}"
 YES, NO, NONE = "yes", "no", "none"
 CLIENT, REMOTE = "client on host-a", "remote on host-b"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A driver with what makes its network. host_a, host_b: commands there, in this order.
+    """A driver with what makes its network.
+
+    host_a, host_b: commands there, in this order. Pairs of them are run beside each other,
+    unless host_b's need the ``{token}`` of a swarm that host_a's make.
 
     network: what containers name. On host-b it is the same network, or one of that name.
     """
@@ -160,73 +168,118 @@ def compare_drivers(drivers: Iterable[str] | None = None, *, id: str | None = No
 
 
 class _Hosts:
-    """Runs commands on a sandbox's hosts, and remembers them for the reader."""
+    """Does things on a sandbox's hosts, and remembers the commands for the reader."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.commands: list[str] = []
 
-    def run(self, host: str, command: str, **hidden: str) -> str:
-        """Its standard output. hidden: what stands in braces in it, and is not remembered.
+    def do(self, host: str, step: str | Action, **hidden: str) -> str:
+        """What a step shows. step: a command on the host, or an action of its Engine.
+
+        hidden: what stands in braces in a command, and is not remembered.
 
         Raises SandboxError if it fails.
         """
-        self.commands.append(f"host-{host}$ {command}")
-        result = self._sandbox.host(host).run(command.format(**hidden) if hidden else command)
+        self.commands.append(f"host-{host}$ {step}")
+        return self._do(host, step.format(**hidden) if isinstance(step, str) and hidden else step)
+
+    def do_at_once(self, *steps: tuple[str, str | Action]) -> list[str]:
+        """What each of these (host, step) shows, done beside each other."""
+        self.commands += [f"host-{host}$ {step}" for host, step in steps]
+        with ThreadPoolExecutor(len(steps)) as pool:
+            return list(pool.map(lambda it: self._do(*it), steps))
+
+    def _do(self, host: str, step: str | Action) -> str:
+        there = self._sandbox.host(host)
+        if isinstance(step, Action):
+            return perform(there, step)
+        result = there.run(step)
         if result.code:
             said = (result.stderr or result.stdout).strip()
-            raise SandboxError(f"{command!r} failed on host-{host}.", why=said)
+            raise SandboxError(f"{step!r} failed on host-{host}.", why=said)
         return result.stdout.strip()
 
-    def call(self, host: str, target: str, container: str = "") -> str:
-        """The address that web saw when target was called, or ``no`` if it did not answer."""
-        curl = f"curl -s -m {CALL_SECONDS} http://{target}"
-        command = f"docker exec {container} {curl}" if container else curl
-        return self.run(host, f"{command} || true").rpartition("you are ")[2] or NO
 
-    def iperf3(self, host: str, target: str, container: str, options: str) -> dict[str, Any]:
-        """What iperf3 says at the end of a second's TCP stream from container to target."""
-        said = self.run(host, f"docker exec {container} iperf3 -J -t 1 {options} -c {target}")
-        return json.loads(said)["end"]
+def _curl(*targets: str) -> list[str]:
+    urls = [f"http://{target}" for target in targets]
+    # The status, 000 where nobody answered, tells where one answer ends.
+    return ["curl", "-s", "-m", str(CALL_SECONDS), "-w", r"%{http_code}\n", *urls]
+
+
+def _seen(said: str) -> list[str]:
+    """For each target of a call, the address that web saw, or ``no`` if it did not answer."""
+    answers = re.split(r"^\d{3}$", said, flags=re.MULTILINE)[:-1]
+    return [answer.strip().rpartition("you are ")[2] or NO for answer in answers]
 
 
 def _measure(sandbox: Sandbox, case: Case) -> Measured:
     hosts = _Hosts(sandbox)
     before = _read(sandbox)
     _make_networks(hosts, case)
-    hosts.run("a", WEB.format(network=case.network))
-    hosts.run("a", "docker exec web curl -s --retry 9 --retry-connrefused http://127.0.0.1")
+    hosts.do("a", WEB.format(network=case.network))
     after = _read(sandbox)
-    hosts.run("a", CALLER.format(name="client", network=case.network))
-    hosts.run("b", CALLER.format(name="remote", network=case.network))
+    client, remote = (
+        run("toolbox", name=name, network=case.network, command="sleep infinity")
+        for name in ("client", "remote")
+    )
+    # On an overlay the next container gets the next address, on whichever host.
+    hosts.do("a", client)
+    listening = ["curl", "-s", "--retry", "9", "--retry-connrefused", "http://127.0.0.1"]
+    hosts.do_at_once(
+        ("b", remote),
+        ("a", execute("web", listening)),
+        ("a", execute("web", ["iperf3", "-s", "-D"])),
+    )
     web = _interface(after)
     address = web.assigned[0].partition("/")[0] if web else ""
+    own = [address] if address else []
+    said = hosts.do_at_once(
+        ("a", execute("client", _curl("web", *own))),
+        ("b", execute("remote", _curl("web", *own))),
+        ("b", shlex.join(_curl(*own, "198.18.0.11:8080")) + " || true"),
+        *[("a", shlex.join(_curl(*own)) + " || true")] * len(own),
+    )
+    # Who has no address to call is reached by nobody.
+    by_client, by_remote, by_host_b, by_host_a = [*map(_seen, said), [NO]][:4]
     facts = {
         "web's address": address or NONE,
         "web's MAC address": _whose_mac(after, web),
         "web's MTU": str(web.mtu) if web else NONE,
         **_added(before, after),
-        "web by name, on host-a": YES if hosts.call("a", "web", "client") != NO else NO,
-        "web by name, on host-b": YES if hosts.call("b", "web", "remote") != NO else NO,
-        CLIENT: hosts.call("a", address, "client") if address else NO,
-        "host-a itself": hosts.call("a", address) if address else NO,
-        "host-b": hosts.call("b", address) if address else NO,
-        REMOTE: hosts.call("b", address, "remote") if address else NO,
-        "host-b, port 8080 of host-a": hosts.call("b", "198.18.0.11:8080"),
+        "web by name, on host-a": YES if by_client[0] != NO else NO,
+        "web by name, on host-b": YES if by_remote[0] != NO else NO,
+        CLIENT: by_client[1] if own else NO,
+        "host-a itself": by_host_a[0],
+        "host-b": by_host_b[0] if own else NO,
+        REMOTE: by_remote[1] if own else NO,
+        "host-b, port 8080 of host-a": by_host_b[-1],
     }
     round_trip, throughput = {}, {}
     if address:
-        hosts.run("a", "docker exec -d web iperf3 -s")
         far = address if facts[REMOTE] != NO else "198.18.0.11"
+        # One after the other: each has the processors to itself.
         for where, host, caller, to in (
             (CLIENT, "a", "client", address),
             (REMOTE, "b", "remote", far),
         ):
-            quiet = hosts.iperf3(host, to, caller, "-l 64 -b 100K")
-            round_trip[where] = round(quiet["streams"][0]["sender"]["mean_rtt"] / 1000, 2)
-            busy = hosts.iperf3(host, to, caller, "")
-            throughput[where] = round(busy["sum_received"]["bits_per_second"] / 1e6)
+            streams = execute(caller, ["sh", "-c", STREAMS.format(to)])
+            round_trip[where], throughput[where] = _measured(hosts.do(host, streams))
     return Measured(case.driver, facts, round_trip, throughput, tuple(hosts.commands))
+
+
+def _measured(said: str) -> tuple[float, float]:
+    """Milliseconds and Mbit/s of what STREAMS printed. Raises SandboxError if it failed."""
+    try:
+        found = json.loads("[" + re.sub(r"^\}\n\{", "},{", said, flags=re.MULTILINE) + "]")
+        quiet, busy = (report["end"] for report in found)
+        rtt = quiet["streams"][0]["sender"]["mean_rtt"]
+        rate = busy["sum_received"]["bits_per_second"]
+    except (KeyError, ValueError, IndexError) as error:
+        raise SandboxError(
+            "iperf3 could not measure.", why=said[-400:], fix="Try again."
+        ) from error
+    return round(rtt / 1000, 2), round(rate / 1e6)
 
 
 def _read(sandbox: Sandbox) -> Snapshot:
@@ -237,13 +290,15 @@ def _read(sandbox: Sandbox) -> Snapshot:
 
 
 def _make_networks(hosts: _Hosts, case: Case) -> None:
-    token = ""
-    for command in case.host_a:
-        hosts.run("a", command)
-        if "swarm init" in command:
-            token = hosts.run("a", "docker swarm join-token -q worker")
-    for command in case.host_b:
-        hosts.run("b", command, token=token)
+    if any("{token}" in command for command in case.host_b):
+        for command in case.host_a:
+            hosts.do("a", command)
+        token = hosts.do("a", "docker swarm join-token -q worker")
+        for command in case.host_b:
+            hosts.do("b", command, token=token)
+        return
+    for on_a, on_b in zip(case.host_a, case.host_b, strict=True):
+        hosts.do_at_once(("a", on_a), ("b", on_b))
 
 
 def _interface(snapshot: Snapshot) -> Interface | None:

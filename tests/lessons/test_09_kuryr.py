@@ -41,15 +41,15 @@ def test_a_networks_life_is_made_of_docker_calls_and_each_leads_to_neutrons(clou
     a, _ = cloud
     ok(a, "> /var/log/calls.log")
     ok(a, f"{NETWORK} net; docker run --rm --network net toolbox true; docker network rm net")
-    # The order is that of moby's libnetwork/docs/remote.md and ipam.md.
+    # A network's and an endpoint's part in the order of moby's libnetwork/docs/remote.md.
     asked = [path.rpartition(".")[2] for _, path in calls(a, "docker")]
     expected = [
         "RequestPool", "RequestAddress", "CreateNetwork",
         "RequestAddress", "CreateEndpoint", "Join",
         "Leave", "DeleteEndpoint", "ReleaseAddress",
-        "DeleteNetwork", "ReleaseAddress", "ReleasePool",
+        "ReleaseAddress", "ReleasePool", "DeleteNetwork",
     ]  # fmt: skip
-    assert [name for name in asked if name in expected] == expected
+    assert [name for name in asked if name in expected] == expected, asked
     made = [path for method, path in calls(a, "neutron") if method == "POST"]
     assert made == [f"/v2.0/{kind}" for kind in ("subnetpools", "networks", "subnets", "ports")]
     assert ports(a) == []

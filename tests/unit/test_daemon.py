@@ -4,7 +4,7 @@ import json
 import pytest
 
 import sandbox
-from sandbox.engine import assets, daemon, image
+from sandbox.engine import assets, daemon, image, kuryr
 from sandbox.engine.choose import choose
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
@@ -111,3 +111,4 @@ def test_both_recipes_install_one_package_list():
         assert package in text
     for package in assets.packages()["kernel"]:
         assert package not in text
+    assert f"COPY kuryr {kuryr.PLACE}\nRUN {kuryr.COMPILE}" in text
