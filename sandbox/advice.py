@@ -20,7 +20,7 @@ __all__ = ["QUESTIONS", "Advice", "advise", "choose_driver"]
 QUESTIONS = {
     "talks": "Must it talk to anybody?",
     "lan": "Must machines of the LAN see it as one of them, with an address of the LAN?",
-    "macs": "May your port of that LAN carry many MAC addresses? Clouds and Wi-Fi say no.",
+    "macs": "May your port of that LAN carry many MAC addresses? Most clouds and Wi-Fi refuse.",
     "hosts": "Must it reach containers on other hosts by name, on a network of their own?",
     "stack": "Does it need the host's own ports and interfaces, and no isolation from them?",
 }
@@ -76,7 +76,7 @@ _HOST = Advice(
     "host",
     (
         "It uses the host's interfaces and ports: nothing is translated, nothing is published.",
-        "It has the shortest path of all.",
+        "No veth pair, bridge or address translation lies on its way.",
     ),
     "Two containers cannot have one port, and each can reach what listens on the host's loopback.",
     "docker run --network host toolbox",

@@ -143,7 +143,8 @@ def compare_drivers(drivers: Iterable[str] | None = None, *, id: str | None = No
     ``web`` serves on host-a, ``client`` calls it from there and ``remote`` from host-b. The
     hosts are put back as new before each driver and after the last.
 
-    drivers: some of CASES' names; None for all. It takes 15 s each on an emulated processor.
+    drivers: some of CASES' names; None for all. It takes 20 s to a minute each on an emulated
+        processor.
 
     Raises SandboxError if no sandbox with two hosts runs, a driver is none of those, or one of
     them could not be set up.
