@@ -30,6 +30,8 @@ LAN = "198.18.0.0/24"
 LAN_GATEWAY = "198.18.0.1"
 MOST_HOSTS = 4
 READY_SECONDS = 180.0
+# One command waits for this long: a new one for each look would slow down what it waits for.
+LOOK_SECONDS = 20
 
 
 def names(count: int) -> tuple[str, ...]:
@@ -138,10 +140,10 @@ def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
 
 def _await_ready(container: Container, host: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
+    wait = "until [ -e /run/wire-by-wire/ready ]; do sleep 0.2; done"
     while time.monotonic() < deadline:
-        if container.exec_run(["test", "-e", "/run/wire-by-wire/ready"])[0] == 0:
+        if container.exec_run(["timeout", str(LOOK_SECONDS), "sh", "-c", wait])[0] == 0:
             return
-        time.sleep(0.5)
     log = _text(container.exec_run(["tail", "-n", "3", "/var/log/dockerd.log"])[1])
     raise SandboxError(f"{host} was not ready within {READY_SECONDS:.0f} s.", why=log)
 
