@@ -14,7 +14,7 @@ from sandbox.model.difference import Difference, diff
 from sandbox.model.state import Snapshot
 from sandbox.questions import Outcome, outcome, predict, quiz
 from sandbox.sandbox import Sandbox, down, find, host, reset, snapshot, up
-from sandbox.show import dissect, panel, topology, topology_text
+from sandbox.show import compare_bridges, dissect, panel, topology, topology_text
 
 __all__ = [
     "CellFailed",
@@ -27,6 +27,7 @@ __all__ = [
     "SandboxError",
     "Snapshot",
     "choose_driver",
+    "compare_bridges",
     "compare_drivers",
     "diff",
     "dissect",

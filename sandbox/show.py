@@ -11,11 +11,12 @@ from sandbox.model.state import Snapshot
 from sandbox.sandbox import default_id, resets, running, settled, snapshot
 
 if TYPE_CHECKING:
+    from sandbox.views.comparison import Table
     from sandbox.views.packet import Dissection
     from sandbox.views.topology import Topology
     from sandbox.widgets.panel import Panel
 
-__all__ = ["dissect", "panel", "topology", "topology_text"]
+__all__ = ["compare_bridges", "dissect", "panel", "topology", "topology_text"]
 
 # The last picture of each sandbox, with the count of resets at that time.
 _last: dict[str, tuple[int, Snapshot, Topology]] = {}
@@ -102,3 +103,29 @@ def dissect(host: str, path: str, *, frames: int = 1, id: str | None = None) -> 
         owners[interface.mac].add(interface.namespace)
     names = {mac: ", ".join(sorted(found)) for mac, found in owners.items()}
     return Dissection(read_frames(b"".join(parts[agent.STDOUT]), frames), names)
+
+
+def compare_bridges(name: str, *bridges: str, id: str | None = None) -> Table:
+    """What makes the network on each of some bridges of a host, part by part, as a table.
+
+    name: of the host, ``a`` or ``host-a``.  bridges: names of bridges, or of Docker networks on
+    one. In a rule the bridge's own name is written as ``BRIDGE``.
+
+    Raises SandboxError if the host has no such bridge.
+    """
+    from sandbox.model.bridged import bridged, parts
+    from sandbox.views.comparison import Table
+
+    [host] = settled(name, id=id).hosts
+    facts = {}
+    for bridge in bridges:
+        found = bridged(host, bridge)
+        if found is None:
+            own = host.namespace.interfaces if host.namespace else ()
+            known = ", ".join(it.name for it in own if it.kind == "bridge")
+            raise SandboxError(
+                f"{host.name} has no bridge {bridge!r}, and no Docker network of that name on one.",
+                fix=f"Its bridges are {known or 'none'}.",
+            )
+        facts[bridge] = parts(found)
+    return Table(facts)

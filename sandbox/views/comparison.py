@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["Chart", "table"]
+__all__ = ["Chart", "Table", "table"]
 
 
 def table(facts: Mapping[str, Mapping[str, str]]) -> str:
@@ -18,6 +18,18 @@ def table(facts: Mapping[str, Mapping[str, str]]) -> str:
     rows = [["", *facts], ["---"] * (len(facts) + 1)]
     rows += [[name, *(found[name] for found in facts.values())] for name in properties]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+class Table:
+    """A Markdown table, which a notebook shows as one. facts: as ``table`` takes them."""
+
+    def __init__(self, facts: Mapping[str, Mapping[str, str]]) -> None:
+        self._facts = facts
+
+    def __repr__(self) -> str:
+        return table(self._facts)
+
+    _repr_markdown_ = __repr__
 
 
 class Chart:

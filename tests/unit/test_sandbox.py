@@ -16,9 +16,9 @@ from sandbox.errors import SandboxError
 def test_the_public_surface_is_pinned():
     assert sandbox.__all__ == [
         "CellFailed", "Comparison", "Difference", "Host", "Outcome", "Result", "Sandbox",
-        "SandboxError", "Snapshot", "choose_driver", "compare_drivers", "diff", "dissect",
-        "down", "find", "host", "outcome", "panel", "predict", "quiz", "reset", "snapshot",
-        "topology", "topology_text", "up",
+        "SandboxError", "Snapshot", "choose_driver", "compare_bridges", "compare_drivers", "diff",
+        "dissect", "down", "find", "host", "outcome", "panel", "predict", "quiz", "reset",
+        "snapshot", "topology", "topology_text", "up",
     ]  # fmt: skip
 
 
