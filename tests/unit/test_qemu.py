@@ -1,0 +1,34 @@
+"""QEMU's command line."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from sandbox.engine import qemu
+
+
+def command(accelerator):
+    values = {it.name: Path("file") for it in fields(qemu.VMSpec)} | {"internet": False}
+    return qemu.command(qemu.VMSpec(**values), accelerator, monitor_fd=3, port_fd=4)
+
+
+def value(arguments, option):
+    return arguments[arguments.index(option) + 1]
+
+
+def test_what_slows_down_emulation_is_left_out_under_it():
+    emulated = command("tcg")
+    assert value(emulated, "-cpu") == "max,-erms,-fsrm,-la57,-smap"
+    assert "norandmaps" in value(emulated, "-append").split()
+
+
+def test_a_real_processor_is_passed_on_as_it_is():
+    real = command("kvm")
+    assert value(real, "-cpu") == "host"
+    assert "norandmaps" not in value(real, "-append").split()
+
+
+@pytest.mark.parametrize("accelerator", ["tcg", "kvm"])
+def test_the_guest_reaches_nothing_unless_it_may(accelerator):
+    assert "restrict=on" in value(command(accelerator), "-netdev")
