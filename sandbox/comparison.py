@@ -159,11 +159,13 @@ def compare_drivers(drivers: Iterable[str] | None = None, *, id: str | None = No
         raise SandboxError("Two hosts are compared.", fix="sandbox.up(hosts=2)")
     shown = best()
     measured = []
-    for name in names:
+    try:
+        for name in names:
+            sandbox.reset(Quiet())
+            shown.step(f"Measuring {name}")
+            measured.append(_measure(sandbox, known[name]))
+    finally:
         sandbox.reset(Quiet())
-        shown.step(f"Measuring {name}")
-        measured.append(_measure(sandbox, known[name]))
-    sandbox.reset(Quiet())
     shown.done(f"Measured: {', '.join(names)}")
     return Comparison(tuple(measured))
 
@@ -208,9 +210,14 @@ def _curl(*targets: str) -> list[str]:
     return ["curl", "-s", "-m", str(CALL_SECONDS), "-w", r"%{http_code}\n", *urls]
 
 
-def _seen(said: str) -> list[str]:
-    """For each target of a call, the address that web saw, or ``no`` if it did not answer."""
-    answers = re.split(r"^\d{3}$", said, flags=re.MULTILINE)[:-1]
+def _seen(said: str, targets: int) -> list[str]:
+    """For each target of a call, the address that web saw, or ``no`` if it did not answer.
+
+    Raises SandboxError if the call itself failed, which says nothing of web.
+    """
+    *answers, _ = re.split(r"^\d{3}$", said, flags=re.MULTILINE)
+    if len(answers) != targets:
+        raise SandboxError("A call to web could not be made.", why=said, fix="Measure again.")
     return [answer.strip().rpartition("you are ")[2] or NO for answer in answers]
 
 
@@ -227,11 +234,13 @@ def _measure(sandbox: Sandbox, case: Case) -> Measured:
     # On an overlay the next container gets the next address, on whichever host.
     hosts.do("a", client)
     listening = ["curl", "-s", "--retry", "9", "--retry-connrefused", "http://127.0.0.1"]
-    hosts.do_at_once(
+    _, itself, _ = hosts.do_at_once(
         ("b", remote),
         ("a", execute("web", listening)),
         ("a", execute("web", ["iperf3", "-s", "-D"])),
     )
+    if "you are " not in itself:
+        raise SandboxError("web does not serve.", why=itself, fix="Measure again.")
     web = _interface(after)
     address = web.assigned[0].partition("/")[0] if web else ""
     own = [address] if address else []
@@ -241,8 +250,8 @@ def _measure(sandbox: Sandbox, case: Case) -> Measured:
         ("b", shlex.join(_curl(*own, "198.18.0.11:8080")) + " || true"),
         *[("a", shlex.join(_curl(*own)) + " || true")] * len(own),
     )
-    # Who has no address to call is reached by nobody.
-    by_client, by_remote, by_host_b, by_host_a = [*map(_seen, said), [NO]][:4]
+    by_client, by_remote, by_host_b = (_seen(it, len(own) + 1) for it in said[:3])
+    by_host_a = _seen(said[3], 1) if own else [NO]
     facts = {
         "web's address": address or NONE,
         "web's MAC address": _whose_mac(after, web),

@@ -11,13 +11,13 @@ SOURCE = "08-choosing.ipynb"
 TARGET = LESSONS / "cheat-sheet.md"
 TOP = """# Network drivers on one page
 
-Every cell was measured in [Choose a network driver](08-choosing.ipynb): `web` serves on host-a and `client` calls it from the same network. `remote` is on host-b's network of that driver; for overlay that is the same network. The last five rows are calls to `web`'s own address, the very last one to port 8080 of host-a: a cell is the address that `web` saw the caller under, or `no` if it was not reached. `web` was started with two published ports every time, `-p 8080:80` and one for the measurement of throughput. For `ipvlan l3` each host had a route to the other's subnet.
+Every cell was measured in [Choose a network driver](08-choosing.ipynb): `web` serves on host-a and `client` calls it from the same network. `remote` is on host-b's network of that driver; for overlay that is the same network. The last five rows are calls to `web`, four to its own address and the last to port 8080 of host-a: a cell is the address that `web` saw the caller under, or `no` if it was not reached. `web` was started with two published ports every time, `-p 8080:80` and one for the measurement of throughput. For `ipvlan l3` each host had a route to the other's subnet.
 
 """
 
 
 def page() -> str:
-    """The page, with the last table of that lesson that has every driver."""
+    """The page, with that lesson's widest table, which has every driver."""
     cells = json.loads((LESSONS / SOURCE).read_text(encoding="utf-8"))["cells"]
     tables = [
         "".join(output["data"]["text/markdown"])

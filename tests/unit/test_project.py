@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts import cheat_sheet
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sandbox"
 # Which layer a module belongs to; it imports from its own layer or lower ones.
@@ -95,3 +97,7 @@ def test_no_path_of_one_machine_is_committed():
             assert not re.search(rb"/home/[a-z]+/|/root/\.|\.pyenv", path.read_bytes()) or (
                 path == Path(__file__)
             ), name
+
+
+def test_the_cheat_sheet_is_the_table_of_lesson_08():
+    assert (ROOT / "lessons/cheat-sheet.md").read_text(encoding="utf-8") == cheat_sheet.page()
