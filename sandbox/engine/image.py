@@ -52,7 +52,8 @@ def dockerfile() -> str:
 
 def reference() -> str:
     """The image's name and tag; the tag covers all that goes into it."""
-    return f"wire-by-wire/host:{assets.digest(assets.guest_files(), dockerfile())}"
+    inputs = (assets.guest_files(), dockerfile(), Path(kuryr.__file__).read_bytes())
+    return f"wire-by-wire/host:{assets.digest(*inputs)}"
 
 
 def present(client: DockerClient) -> bool:
@@ -105,15 +106,15 @@ def _context() -> io.BytesIO:
         tarfile.open(fileobj=archive, mode="w") as tar,
         tempfile.TemporaryDirectory() as work,
     ):
-        for name, content, executable in [
-            ("Dockerfile", dockerfile().encode(), 0),
-            *assets.guest_files(),
-        ]:
+        files = [("Dockerfile", dockerfile().encode(), 0), *assets.guest_files()]
+        for name, content, executable in files:
+            if name.startswith("kuryr/"):
+                continue
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644 | executable
             tar.addfile(entry, io.BytesIO(content))
         kuryr.install(assets.GUEST / "kuryr", Path(work, "kuryr"))
-        tar.add(Path(work, "kuryr", "site"), "kuryr/site", filter=_of_root)
+        tar.add(Path(work, "kuryr"), "kuryr", filter=_of_root)
     archive.seek(0)
     return archive
 
