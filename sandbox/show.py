@@ -117,12 +117,13 @@ def compare_bridges(name: str, *bridges: str, id: str | None = None) -> Table:
     from sandbox.views.comparison import Table
 
     [host] = settled(name, id=id).hosts
+    if host.namespace is None:
+        raise SandboxError(f"{host.name} could not be read.", why=host.unread, fix="Try again.")
     facts = {}
     for bridge in bridges:
         found = bridged(host, bridge)
         if found is None:
-            own = host.namespace.interfaces if host.namespace else ()
-            known = ", ".join(it.name for it in own if it.kind == "bridge")
+            known = ", ".join(it.name for it in host.namespace.interfaces if it.kind == "bridge")
             raise SandboxError(
                 f"{host.name} has no bridge {bridge!r}, and no Docker network of that name on one.",
                 fix=f"Its bridges are {known or 'none'}.",

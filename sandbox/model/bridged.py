@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 
+from sandbox.model.difference import DNS_CHAINS
 from sandbox.model.firewall import option
 from sandbox.model.rules import describe
 from sandbox.model.state import HostState, Interface, Namespace, Rule
@@ -14,8 +15,6 @@ __all__ = ["BridgedNetwork", "VethPair", "bridged", "parts"]
 
 NONE = "none"
 VERDICTS = ("ACCEPT", "DROP", "REJECT")
-# The chains that answer a container's questions for names (moby, libnetwork/resolver_unix.go).
-DNS_CHAIN = "DOCKER_OUTPUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def _veths(host: HostState, own: Namespace, bridge: Interface) -> list[VethPair]
             ),
             "",
         )
-        resolves = any(rule.chain == DNS_CHAIN for rule in namespace.rules)
+        resolves = any(rule.chain in DNS_CHAINS for rule in namespace.rules)
         veths.append(VethPair(port, end, gateway, resolves))
     return sorted(veths, key=lambda it: it.inside.assigned)
 

@@ -120,21 +120,21 @@ def test_a_snapshot_leaves_nothing_behind(fresh):
     a = fresh.host("a")
     count = "ls /proc/$(pgrep -f 'agent.py host')/fd | wc -l; ls -d /proc/[0-9]* | wc -l"
 
-    def open_files_and_processes():
-        return [int(number) for number in a.run(count).stdout.split()]
+    def counted():
+        return a.run(count).stdout
+
+    def settled():
+        found = counted()
+        return found if counted() == found else None
 
     rules = "iptables-save | grep -v ^#; nft list ruleset; ip netns; ip -o link"
     as_new = a.run(rules).stdout
     sandbox.snapshot()
-    most = open_files_and_processes()
+    before = until("the same count twice", settled, seconds=10)
     for _ in range(10):
         sandbox.snapshot()
     # What served the last request may take a moment to close.
-    until(
-        f"no more than {most} open files and processes",
-        lambda: all(map(int.__le__, open_files_and_processes(), most)),
-        seconds=10,
-    )
+    until(f"{before} again", lambda: counted() == before, seconds=10)
     assert a.run(rules).stdout == as_new
 
 
