@@ -102,14 +102,19 @@ def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Pro
         internal=site.closed,
         ipam=IPAMConfig(pool_configs=[pool]),
     )
-    containers = [_start(client, site, lan, host) for host in hosts]
-    for host, container in zip(hosts, containers, strict=True):
-        progress.step(f"Waiting for {host}")
-        _await_ready(container, host)
-        # The first container of a host is slow; a learner's should not be that one.
-        status, output = container.exec_run(["docker", "run", "--rm", "toolbox", "true"])
-        if status:
-            raise SandboxError(f"{host} runs no containers.", why=_text(output))
+    # A starting host keeps a processor busy. With more of them at once than processors, each takes
+    # so long that its dockerd gives up on its containerd.
+    at_once = max(1, client.info()["NCPU"])
+    for first in range(0, len(hosts), at_once):
+        some = hosts[first : first + at_once]
+        containers = [_start(client, site, lan, host) for host in some]
+        for host, container in zip(some, containers, strict=True):
+            progress.step(f"Waiting for {host}")
+            _await_ready(container, host)
+            # The first container of a host is slow; a learner's should not be that one.
+            status, output = container.exec_run(["docker", "run", "--rm", "toolbox", "true"])
+            if status:
+                raise SandboxError(f"{host} runs no containers.", why=_text(output))
 
 
 def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
