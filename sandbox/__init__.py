@@ -14,7 +14,7 @@ from sandbox.model.difference import Difference, diff
 from sandbox.model.state import Snapshot
 from sandbox.questions import Outcome, outcome, predict, quiz
 from sandbox.sandbox import Sandbox, down, find, host, reset, snapshot, up
-from sandbox.show import compare_bridges, dissect, panel, topology, topology_text
+from sandbox.show import compare_bridges, dissect, firewall, panel, topology, topology_text
 
 __all__ = [
     "CellFailed",
@@ -33,6 +33,7 @@ __all__ = [
     "dissect",
     "down",
     "find",
+    "firewall",
     "host",
     "outcome",
     "panel",

@@ -13,10 +13,11 @@ from sandbox.sandbox import default_id, resets, running, settled, snapshot
 if TYPE_CHECKING:
     from sandbox.views.comparison import Table
     from sandbox.views.packet import Dissection
+    from sandbox.views.ruleset import Ruleset
     from sandbox.views.topology import Topology
     from sandbox.widgets.panel import Panel
 
-__all__ = ["compare_bridges", "dissect", "panel", "topology", "topology_text"]
+__all__ = ["compare_bridges", "dissect", "firewall", "panel", "topology", "topology_text"]
 
 # The last picture of each sandbox, with the count of resets at that time.
 _last: dict[str, tuple[int, Snapshot, Topology]] = {}
@@ -130,3 +131,31 @@ def compare_bridges(name: str, *bridges: str, id: str | None = None) -> Table:
             )
         facts[bridge] = parts(found)
     return Table(facts)
+
+
+def firewall(
+    name: str, *, since: Snapshot | None = None, family: str = "ip", id: str | None = None
+) -> Ruleset:
+    """The packet filter rules of a host, in the order in which the kernel asks them.
+
+    name: of the host, ``a`` or ``host-a``.  since: a snapshot; the rules that packets matched
+    after it are then lit, and in text the others are left out.  family: ``ip`` or ``ip6``.
+
+    Raises SandboxError if the host's rules could not be read, or ``since`` has no such host.
+    """
+    from sandbox.model.ruleset import ruleset
+    from sandbox.views.ruleset import Ruleset
+
+    if family not in ("ip", "ip6"):
+        raise SandboxError(f"There is no family {family!r}.", fix="It is ip or ip6.")
+    [host] = settled(name, id=id).hosts
+    earlier = since.host(host.name) if since else None
+    if host.namespace is None or (since and (earlier is None or earlier.namespace is None)):
+        raise SandboxError(
+            f"The rules of {host.name} are not known.",
+            why=host.unread or "the snapshot is without that host",
+            fix="Take the snapshot again: sandbox.snapshot()",
+        )
+    title = f"{host.name}, {family}: " + ("rules that matched" if since else "all rules")
+    starts = ruleset(host.namespace, earlier.namespace if earlier else None, family)
+    return Ruleset(title, starts, matched=since is not None)

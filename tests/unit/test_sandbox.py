@@ -17,8 +17,8 @@ def test_the_public_surface_is_pinned():
     assert sandbox.__all__ == [
         "CellFailed", "Comparison", "Difference", "Host", "Outcome", "Result", "Sandbox",
         "SandboxError", "Snapshot", "choose_driver", "compare_bridges", "compare_drivers", "diff",
-        "dissect", "down", "find", "host", "outcome", "panel", "predict", "quiz", "reset",
-        "snapshot", "topology", "topology_text", "up",
+        "dissect", "down", "find", "firewall", "host", "outcome", "panel", "predict", "quiz",
+        "reset", "snapshot", "topology", "topology_text", "up",
     ]  # fmt: skip
 
 
