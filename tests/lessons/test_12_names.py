@@ -35,7 +35,14 @@ def test_dockerd_answers_at_another_port_that_rules_of_the_container_lead_to(app
     rules = ok(app, RULES)
     assert f"-p udp -m udp --dport 53 -j DNAT --to-destination 127.0.0.11:{port}" in rules
     assert f"-p udp -m udp --sport {port} -j SNAT --to-source :53" in rules
-    assert "DOCKER_OUTPUT" not in ok(app, "iptables -t nat -S")
+    assert f":{port}" not in ok(app, "iptables -t nat -S")
+
+
+def test_answers_of_the_embedded_server_need_no_rule(app):
+    assert dig(app, "web") == dig(app, "web", "+tcp +short") == ["172.18.0.2"]
+    counted = ok(app, RULES.replace("-S", "-nvL DOCKER_POSTROUTING"))
+    snat = [line.split() for line in counted.splitlines() if "SNAT" in line]
+    assert [words[0] for words in snat] == ["0", "0"]
 
 
 def test_a_container_has_its_name_its_aliases_its_host_name_and_its_id(app):
