@@ -55,6 +55,23 @@ def code_cells(name):
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
+def test_rules_that_matched_are_lit_and_hooks_without_are_folded(page, lab, sandbox_up):
+    code = code_cells("11-iptables.ipynb")
+    lights = next(n for n, source in enumerate(code) if "since=before" in source)
+    open_lesson(page, lab, "11-iptables.ipynb")
+    for number, source in enumerate(code[: lights + 1]):
+        if "predict" not in source:
+            shown = run_code_cell(page, number).locator(".jp-OutputArea")
+    dnat = shown.get_by_text("DNAT tcp 8080 → 172.18.0.2:80").first
+    expect(dnat).to_have_css("font-weight", "600")
+    expect(dnat).to_have_attribute("title", re.compile("-j DNAT --to-destination 172.18.0.2:80"))
+    masquerade = shown.get_by_text("MASQUERADE from 172.18.0.0/24")
+    expect(masquerade).to_be_hidden()
+    shown.get_by_text("POSTROUTING: what goes out").click()
+    expect(masquerade).to_be_visible()
+    expect(masquerade).not_to_have_css("font-weight", "600")
+
+
 def test_a_prediction_is_kept_then_scored(page, lab, sandbox_up, tmp_path):
     code = code_cells("01-bridge.ipynb")
     asks = next(n for n, source in enumerate(code) if "predict" in source)
