@@ -41,8 +41,8 @@ _CMDLINE = (
 # What TCG makes slow: it copies byte by byte under ERMS and FSRM, walks a fifth level of page
 # tables, and ends a block of translated code at each of SMAP's instructions.
 _TCG_CPU = "max,-erms,-fsrm,-la57,-smap"
-# QEMU 7.2 finds translated code by its virtual address: with libraries at other addresses for
-# each process, it translates them anew for each.
+# With libraries at other addresses in each process, QEMU 7.2 was seen to translate their code
+# again and again (perf: most of a program's start was tcg_gen_code).
 _TCG_CMDLINE = "norandmaps"
 
 

@@ -63,6 +63,9 @@ def main():
         rows.append(("reset", [seconds(lambda: box.reset(Quiet())) for _ in range(RUNS)], "s"))
         run = "docker run --rm toolbox true"
         host = box.host("a")
+        programs = "for i in $(seq 100); do /bin/true; done"
+        rows.append(("100 programs started on a host",
+                     [seconds(lambda: host.run(programs)) for _ in range(RUNS)], "s"))  # fmt: skip
         rows.append(("docker run --rm, command line on a host",
                      [seconds(lambda: host.run(run)) for _ in range(RUNS)], "s"))  # fmt: skip
         rows.append(("docker run --rm, by the Engine API",
