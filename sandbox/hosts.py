@@ -104,7 +104,7 @@ def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Pro
     )
     # A starting host keeps a processor busy. With more of them at once than processors, each takes
     # so long that its dockerd gives up on its containerd.
-    at_once = max(1, client.info()["NCPU"])
+    at_once = client.info()["NCPU"]
     for first in range(0, len(hosts), at_once):
         some = hosts[first : first + at_once]
         containers = [_start(client, site, lan, host) for host in some]
