@@ -121,6 +121,8 @@ def test_what_is_in_use_stays_and_its_parts_go_with_it(call, subnet):
         ("PUT", "/v2.0/networks", NETWORK, (405, "HTTPMethodNotAllowed")),
         ("POST", "/v2.0/networks", b"{", (400, "BadRequest")),
         ("POST", "/v2.0/networks", b"[]", (400, "BadRequest")),
+        ("POST", "/v2.0/networks", {"network": "blue"}, (400, "BadRequest")),
+        ("POST", "/v2.0/ports", {"port": {"fixed_ips": ["10.0.0.2"]}}, (400, "BadRequest")),
         ("POST", "/v2.0/ports", {"port": {}}, (400, "BadRequest")),
         ("POST", "/v3/users", {}, (404, "NotFound")),
     ],

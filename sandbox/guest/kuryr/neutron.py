@@ -318,9 +318,10 @@ class Call(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = parse_qs(url.query, keep_blank_values=True)
         service = "keystone" if url.path.startswith("/v3") else "neutron"
-        body, headers = {}, {}
+        body, told, headers = {}, [], {}
         try:
             body = json.loads(self.rfile.read(length)) if length else {}
+            told = about(query, body)
             here = "http://" + self.headers["Host"]
             with self.server.lock:
                 if service == "keystone":
@@ -332,8 +333,8 @@ class Call(BaseHTTPRequestHandler):
             status, answer = error.status, _error(error.kind, str(error))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             status, answer = 400, _error("BadRequest", repr(error))
-        told = " ".join([f"{service:8} {self.command:6} {url.path}", *about(query, body)])
-        print(LONG_ID.sub(r"\1…", told), "->", status, flush=True)
+        line = " ".join([f"{service:8} {self.command:6} {url.path}", *told])
+        print(LONG_ID.sub(r"\1…", line), "->", status, flush=True)
         data = b"" if answer is None else json.dumps(answer).encode()
         self.send_response(status)
         headers |= {"Content-Type": "application/json", "Content-Length": str(len(data))}
