@@ -112,11 +112,13 @@ def compare_bridges(name: str, *bridges: str, id: str | None = None) -> Table:
     name: of the host, ``a`` or ``host-a``.  bridges: names of bridges, or of Docker networks on
     one. In a rule the bridge's own name is written as ``BRIDGE``.
 
-    Raises SandboxError if the host has no such bridge.
+    Raises SandboxError if the host has no such bridge, or could not be read.
     """
     from sandbox.model.bridged import bridged, parts
     from sandbox.views.comparison import Table
 
+    if not bridges:
+        raise SandboxError("No bridge is named.", fix='sandbox.compare_bridges("a", "docker0")')
     [host] = settled(name, id=id).hosts
     if host.namespace is None:
         raise SandboxError(f"{host.name} could not be read.", why=host.unread, fix="Try again.")
@@ -148,6 +150,8 @@ def firewall(
 
     if family not in ("ip", "ip6"):
         raise SandboxError(f"There is no family {family!r}.", fix="It is ip or ip6.")
+    if since is not None and not isinstance(since, Snapshot):
+        raise SandboxError(f"{since!r} is no snapshot.", fix="before = sandbox.snapshot()")
     [host] = settled(name, id=id).hosts
     earlier = since.host(host.name) if since else None
     if host.namespace is None or (since and (earlier is None or earlier.namespace is None)):

@@ -61,13 +61,12 @@ def ruleset(
     rule was made.  family: ``ip`` or ``ip6``.
     """
     earlier = dict(_counted(before)) if before else {}
-    now = {
-        key: None if packets is None else packets - (earlier.get(key) or 0)
-        for key, packets in _counted(namespace)
-    }
-    hits = dict(zip(map(id, namespace.rules), now.values(), strict=True))
+    hits: dict[int, int | None] = {}
     chains: dict[tuple[str, str], list[Rule]] = {}
-    for rule in namespace.rules:
+    for rule, (key, packets) in zip(namespace.rules, _counted(namespace), strict=True):
+        seen = earlier.get(key) or 0
+        # A rule that counts less than it did was made anew.
+        hits[id(rule)] = packets if packets is None or packets < seen else packets - seen
         if rule.family == family:
             chains.setdefault((rule.table, rule.chain), []).append(rule)
 

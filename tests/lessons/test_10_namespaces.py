@@ -95,6 +95,8 @@ def test_the_parts_by_hand_are_those_of_docker_and_docker_adds_the_guards(by_han
     assert b.run("curl -s -m 3 http://10.6.0.2").code == 28
     with pytest.raises(sandbox.SandboxError, match="no bridge 'absent'"):
         sandbox.compare_bridges("a", "absent")
+    with pytest.raises(sandbox.SandboxError, match="No bridge is named"):
+        sandbox.compare_bridges("a")
 
 
 def test_a_containers_namespace_is_entered_three_ways_and_shared(fresh):

@@ -72,6 +72,9 @@ def test_a_rule_that_was_made_in_between_counts_from_its_start():
     new = Rule("ip", "raw", "PREROUTING", "-p udp -j DROP", "DROP", 3, 300)
     [start, *_] = ruleset(dataclasses.replace(own, rules=(new, *own.rules)), own)
     assert (start.rules[0].hits, start.rules[1].hits) == (3, 0)
+    remade = dataclasses.replace(own, rules=(dataclasses.replace(new, packets=1), *own.rules))
+    [start, *_] = ruleset(remade, dataclasses.replace(own, rules=(new, *own.rules)))
+    assert start.rules[0].hits == 1
 
 
 NAMES = ("FORWARD", "one", "two", "three")
