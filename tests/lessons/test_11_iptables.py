@@ -46,6 +46,7 @@ def test_a_request_from_the_lan_is_rewritten_then_forwarded_and_not_put_in(publi
 
 def test_the_kernels_trace_names_the_rules_in_the_order_of_the_hooks(published):
     a, b = published
+    assert "(nf_tables)" in ok(a, "iptables -V")
     trace = "PREROUTING -p tcp --dport 8080 --syn -j TRACE"
     ok(a, f"iptables -t raw -I {trace}")
     ok(a, "timeout 30 xtables-monitor --trace > /root/trace 2> /dev/null & sleep 2")
@@ -88,6 +89,19 @@ def test_docker_user_sees_the_containers_port_and_conntrack_the_published_one(pu
     ok(b, CALL)
 
 
+def test_a_caller_by_ipv6_comes_to_the_proxy_past_docker_user_and_through_input(published):
+    for host, address in zip(published, ("fd00:b::11", "fd00:b::12"), strict=True):
+        ok(host, "sysctl -w net.ipv6.conf.eth0.disable_ipv6=0")
+        ok(host, f"ip addr add {address}/64 dev eth0 nodad")
+    a, b = published
+    call = "curl -s -m 3 http://[fd00:b::11]:8080"
+    ok(a, "iptables -I DOCKER-USER -p tcp -m conntrack --ctorigdstport 8080 -j DROP")
+    assert b.run(CALL).code == 28
+    assert answers(b, call).endswith("you are 172.18.0.1")
+    ok(a, "ip6tables -I INPUT -p tcp --dport 8080 -j DROP")
+    assert b.run(call).code == 28
+
+
 def test_input_is_not_asked_and_loopback_is_guarded_in_raw(published):
     a, b = published
     ok(a, "iptables -I INPUT -p tcp --dport 8080 -j DROP")
@@ -113,5 +127,7 @@ def test_a_rule_that_drops_is_the_last_that_is_lit(published):
 def test_what_is_not_there_is_one_message(fresh):
     with pytest.raises(sandbox.SandboxError, match="no family 'ip5'"):
         sandbox.firewall("a", family="ip5")
+    with pytest.raises(sandbox.SandboxError, match="'before' is no snapshot"):
+        sandbox.firewall("a", since="before")
     with pytest.raises(sandbox.SandboxError, match="not known"):
         sandbox.firewall("a", since=sandbox.snapshot("b"))
