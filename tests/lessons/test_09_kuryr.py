@@ -23,6 +23,13 @@ def cloud(fresh):
     return fresh.host("a"), fresh.host("b")
 
 
+def test_it_is_a_release_for_the_hosts_python(fresh):
+    a = fresh.host("a")
+    metadata = ok(a, "cat /opt/kuryr/site/kuryr_libnetwork-18.0.0.dist-info/METADATA")
+    version = ok(a, "python3 -V").removeprefix("Python ").rpartition(".")[0]
+    assert f"Programming Language :: Python :: {version}" in metadata
+
+
 def calls(host, *services):
     """What was asked, in order, as service, method and path; looks and probes left out."""
     lines = [line.split()[:3] for line in ok(host, "cat /var/log/calls.log").splitlines()]
