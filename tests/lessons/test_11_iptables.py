@@ -83,10 +83,15 @@ def test_docker_user_sees_the_containers_port_and_conntrack_the_published_one(pu
     ok(a, "iptables -I DOCKER-USER -p tcp --dport 8080 ! -s 198.18.0.12 -j DROP")
     ok(b, stranger)
     ok(a, "iptables -F DOCKER-USER")
-    ok(a, "iptables -I DOCKER-USER -i eth0 -p tcp -m conntrack --ctorigdstport 8080"
-          " --ctdir ORIGINAL ! -s 198.18.0.12 -j DROP")  # fmt: skip
+    rule = "-p tcp -m conntrack --ctorigdstport 8080 --ctdir ORIGINAL ! -s 198.18.0.12 -j DROP"
+    ok(a, f"iptables -I DOCKER-USER -i eth0 {rule}")
     assert b.run(stranger).code == 28
     ok(b, CALL)
+    ok(b, "cd /srv; setsid python3 -m http.server 8080 > /dev/null 2>&1 < /dev/null &")
+    outward = "docker exec web curl -s -m 3 http://198.18.0.12:8080"
+    assert answers(a, outward)
+    ok(a, f"iptables -I DOCKER-USER {rule}")
+    assert a.run(outward).code == 28
 
 
 def test_a_caller_by_ipv6_comes_to_the_proxy_past_docker_user_and_through_input(published):
