@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import SandboxError
+from sandbox.guest import vm
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -20,6 +21,7 @@ __all__ = [
     "DRIVERS",
     "MODES",
     "Action",
+    "HostCommand",
     "Refused",
     "connect",
     "create_network",
@@ -33,9 +35,13 @@ __all__ = [
     "remove",
     "remove_network",
     "run",
+    "run_in_vm",
     "start",
     "start_swarm",
+    "start_vm",
     "stop",
+    "stop_vm",
+    "vm_networks",
 ]
 
 # Drivers that make networks, and the modes that some have, the default first
@@ -47,6 +53,10 @@ MODES = {
 }
 LOG_LINES = 50
 STOP_SECONDS = 1
+USER_MODE = "user-mode NAT"
+# The interfaces that start_vm makes for a virtual machine, and stop_vm removes.
+TAP, MACVTAP = "tap0", "macvtap0"
+VM_SECONDS = 90.0
 PROBE_SECONDS = 3
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -113,13 +123,29 @@ class Action:
         return shlex.join(self.command)
 
 
-def perform(host: Host, action: Action) -> str:
-    """Have that host's Engine do it; gives what there is to show.
+@dataclass(frozen=True, slots=True)
+class HostCommand:
+    """A line for a host's shell. It shows what was printed."""
+
+    line: str
+
+    def __str__(self) -> str:
+        return self.line
+
+
+def perform(host: Host, action: Action | HostCommand) -> str:
+    """Have that host, or its Engine, do it; gives what there is to show.
 
     Raises Refused with the Engine's own reason, SandboxError if it does not answer.
     """
     from docker.errors import APIError, DockerException
 
+    if isinstance(action, HostCommand):
+        result = host.run(action.line, timeout=VM_SECONDS)
+        said = (result.stdout + result.stderr).strip()
+        if result.code:
+            raise Refused("", said or f"{action} ended with status {result.code}.")
+        return said
     try:
         return action.act(host.client)
     except APIError as error:
@@ -442,3 +468,53 @@ def join_swarm(manager: Host, address: str) -> Action:
 def _chosen(field: str, name: str) -> None:
     if not name:
         raise Refused(field, f"Choose a {field} first.")
+
+
+def vm_networks(bridges: Iterable[str], parents: Iterable[str]) -> tuple[str, ...]:
+    """What a virtual machine can be put on: user-mode NAT, each bridge, each parent interface."""
+    taps = (f"tap in {name}" for name in sorted(bridges))
+    return (USER_MODE, *taps, *(f"macvtap on {name}" for name in sorted(parents)))
+
+
+def start_vm(network: str, there: Iterable[str] = ()) -> list[HostCommand]:
+    """Start a host's virtual machine.
+
+    network: one of vm_networks.  there: the host's interfaces; one that a start that failed
+    left is made anew.
+
+    Raises Refused for another network.
+    """
+    kind, _, name = network.rpartition(" ")
+    if network == USER_MODE:
+        lines = ["vm start"]
+    elif kind == "tap in":
+        lines = [
+            f"ip tuntap add {TAP} mode tap",
+            f"ip link set {TAP} master {shlex.quote(name)} up",
+            f"vm start --tap {TAP}",
+        ]
+    elif kind == "macvtap on":
+        lines = [
+            f"ip link add {MACVTAP} link {shlex.quote(name)} address {vm.MAC} "
+            "type macvtap mode bridge",
+            f"ip link set {MACVTAP} up",
+            f"vm start --macvtap {MACVTAP}",
+        ]
+    else:
+        raise Refused("vm_network", f"{network!r} is no network for a virtual machine.")
+    listed = set(there)
+    left = (f"ip link delete {name}" for name in (TAP, MACVTAP) if name in listed)
+    return [HostCommand(line) for line in (*left, *lines)]
+
+
+def stop_vm(interfaces: Iterable[str]) -> list[HostCommand]:
+    """Stop a host's virtual machine and remove the interfaces that it was on."""
+    removed = [HostCommand(f"ip link delete {shlex.quote(name)}") for name in interfaces]
+    return [HostCommand("vm stop"), *removed]
+
+
+def run_in_vm(line: str) -> HostCommand:
+    """Run a shell's line in a host's virtual machine. Raises Refused for an empty one."""
+    if not line.strip():
+        raise Refused("vm_command", "There is no command to run.", fix="Write one: uname -r")
+    return HostCommand(f"vm exec {shlex.quote(line.strip())}")

@@ -32,9 +32,12 @@ from sandbox.paths import cache_dir
 from sandbox.progress import Progress
 
 __all__ = [
+    "BUILD_VM",
     "GUEST",
     "LIB",
+    "LINK_VM",
     "TOOLBOX",
+    "VM",
     "AssetStatus",
     "base",
     "base_path",
@@ -54,14 +57,29 @@ __all__ = [
 GUEST = Path(__file__).parent.parent / "guest"
 LIB = "/usr/lib/wire-by-wire"
 TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
-ROOT_FILES = ("agent.py", "mux.py", "state.py", "probe.sh", "vm-init", "host-entrypoint")
+ROOT_FILES = (
+    "agent.py",
+    "mux.py",
+    "state.py",
+    "probe.sh",
+    "vm.py",
+    "vm_build.py",
+    "vm-guest",
+    "vm-init",
+    "host-entrypoint",
+)
+# To be run in the hosts' root: the small VM that they run, of the kernel that is installed there,
+# and its command.
+VM = "/usr/share/wire-by-wire/vm"
+BUILD_VM = f"python3 {LIB}/vm_build.py {VM}"
+LINK_VM = f"ln -s {LIB}/vm.py /usr/local/bin/vm"
 DOCUMENTATION = ("doc", "info", "locale", "man")
 MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
 # How many builds of a kind stay in the cache: one snapshot for each number of hosts.
 KEPT = {"base": 1, "snapshot": 4}
 # Seconds that each step took on a 2-core machine without KVM (tests/benchmarks); only the
 # display of the time left uses them.
-SECONDS = {"toolbox": 14, "python": 10, "root": 50, "accelerator": 8, "snapshot": 80}
+SECONDS = {"toolbox": 14, "python": 10, "root": 60, "accelerator": 8, "snapshot": 80}
 NEEDED_BYTES = 4 * 1024**3
 FULL_BYTES = 16 * 1024**2
 
@@ -271,7 +289,8 @@ def _build_base(folder: Path, progress: Progress) -> None:
         f"upload {shlex.quote(str(work / 'toolbox.tar'))} {TOOLBOX}",
         f"copy-in {shlex.quote(str(work / 'kuryr'))} {Path(kuryr.PLACE).parent}",
         f'chown -R 0:0 "$1{kuryr.PLACE}" && chroot "$1" {kuryr.COMPILE}',
-        'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin',
+        f'chroot "$1" {BUILD_VM} && chroot "$1" {LINK_VM}',
+        f'cd "$1" && rm -rf {" ".join(listed["drop"])} var/lib/apt/lists/* var/cache/apt',
         'mkdir "$1/out" && mv "$1"/usr/lib/modules/*/vmlinuz "$1/out/vmlinuz"',
         'cp "$1/usr/bin/busybox" "$1/out"',
         *(f'cp "$1"/usr/lib/modules/*/kernel/{name}.ko.xz "$1/out"' for name in MODULES),

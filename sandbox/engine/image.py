@@ -21,7 +21,15 @@ __all__ = ["LABEL", "dockerfile", "ensure", "present", "reference"]
 LABEL = "wire-by-wire.image"
 # Minutes on an Engine with a fast network; only the display uses it.
 SECONDS = 150
-HOST_FILES = ("agent.py", "state.py", "probe.sh", "host-entrypoint")
+HOST_FILES = (
+    "agent.py",
+    "state.py",
+    "probe.sh",
+    "vm.py",
+    "vm_build.py",
+    "vm-guest",
+    "host-entrypoint",
+)
 
 
 def dockerfile() -> str:
@@ -39,10 +47,17 @@ def dockerfile() -> str:
             f"{install} mmdebstrap",
             "COPY toolbox /toolbox",
             f"RUN {shlex.join(toolbox)}",
-            "FROM $BASE",
-            f"{install} {' '.join(listed['packages'])} && rm -rf /var/lib/apt/lists/*",
+            "FROM $BASE AS host",
+            f"{install} {' '.join(listed['packages'])} && "
+            f"cd / && rm -rf {' '.join(listed['drop'])} /var/lib/apt/lists/*",
             f"COPY --from=toolbox /toolbox.tar {assets.TOOLBOX}",
             f"COPY {' '.join(HOST_FILES)} {assets.LIB}/",
+            f"RUN {assets.LINK_VM}",
+            "FROM host AS vm",
+            f"{install} {shlex.join(listed['kernel'])}",
+            f"RUN {assets.BUILD_VM}",
+            "FROM host",
+            f"COPY --from=vm {assets.VM} {assets.VM}",
             f"COPY kuryr {kuryr.PLACE}",
             f"RUN {kuryr.COMPILE}",
             "",

@@ -71,6 +71,7 @@ def read():
             out, err = process.communicate()
             found[name] = {"text": out, "error": err}
         found["listeners"] = read_listeners()
+        found["machines"] = read_machines()
         return found
 
 
@@ -125,6 +126,41 @@ def read_listeners():
         with contextlib.suppress(OSError), open(f"/proc/thread-self/net/{name}") as file:
             found[name] = file.read()
     return found
+
+
+def read_machines():
+    """Processes of QEMU, with the tap and macvtap interfaces that each holds open."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/comm"):
+        folder = os.path.dirname(path)
+        # One that ended meanwhile is no longer part of the state.
+        with contextlib.suppress(OSError):
+            with open(path) as file:
+                if not file.read().startswith("qemu-system"):
+                    continue
+            with open(f"{folder}/cmdline") as file:
+                words = file.read().rstrip("\0").split("\0")
+            machine = {
+                "pid": int(os.path.basename(folder)),
+                "command": words,
+                "inode": os.stat(f"{folder}/ns/net").st_ino,
+                "taps": [],
+                "macvtaps": [],
+            }
+            for opened in glob.glob(f"{folder}/fd/*"):
+                read_tap(folder, os.path.basename(opened), machine)
+            found.append(machine)
+    return found
+
+
+def read_tap(folder, descriptor, machine):
+    """Note what interface an open file is the other end of: a tap's name, a macvtap's index."""
+    device = os.readlink(f"{folder}/fd/{descriptor}")
+    if device == "/dev/net/tun":
+        with open(f"{folder}/fdinfo/{descriptor}") as file:
+            machine["taps"] += [line.split()[1] for line in file if line.startswith("iff:")]
+    elif device.startswith("/dev/tap") and device[8:].isdigit():
+        machine["macvtaps"].append(int(device[8:]))
 
 
 def read_namespaces():

@@ -19,6 +19,7 @@ from sandbox.model.state import (
     Route,
     Rule,
     Snapshot,
+    VirtualMachine,
     in_brackets,
 )
 
@@ -27,6 +28,7 @@ __all__ = ["GROUPS", "Change", "Difference", "diff", "steady"]
 GROUPS = (
     "docker",
     "namespaces",
+    "machines",
     "links",
     "addresses",
     "routes",
@@ -138,6 +140,9 @@ def _host(old: HostState | None, new: HostState | None) -> Iterator[Found]:
     for sign, _, (_, namespace) in spaces:
         if sign != CHANGED:
             yield "namespaces", sign, f"a network namespace: {_named(namespace)}"
+    for sign, _, machine in _paired(old.machines, new.machines, lambda it: (it.name, it.pid)):
+        if sign != CHANGED:
+            yield "machines", sign, f"virtual machine {machine.name}: {_machine(machine)}"
     yield from _links(old, new)
     for sign, (_, was), (_, now) in spaces:
         yield from _inside(None if sign == ADDED else was, None if sign == REMOVED else now)
@@ -178,6 +183,11 @@ def _named(namespace: Namespace) -> str:
     if namespace.kind == "container":
         return f"{_short(namespace.id)}'s"
     return _short(namespace.id) or "the host's"
+
+
+def _machine(machine: VirtualMachine) -> str:
+    held = [f"on {_at(ref)}" for ref in machine.interfaces]
+    return ", ".join([*held, *(["user-mode NAT"] if machine.user_mode else [])]) or "no network"
 
 
 def _at(ref: InterfaceRef) -> str:

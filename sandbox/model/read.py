@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
@@ -21,6 +22,7 @@ from sandbox.model.state import (
     Published,
     Rule,
     Subnet,
+    VirtualMachine,
 )
 
 __all__ = ["read_host", "unreachable"]
@@ -73,12 +75,41 @@ def read_host(name: str, address: str, raw: Raw) -> HostState:
         containers=containers,
         namespaces=tuple(sorted(placed, key=lambda it: (it.kind != "host", it.kind, it.id))),
         unread=f"the Docker Engine does not answer: {problem}" if problem else "",
+        machines=_machines(name, raw, placed),
     )
 
 
 def unreachable(name: str, address: str, why: str) -> HostState:
     """A host of which nothing could be read."""
     return HostState(name, address, "", "", "", False, (), (), (), why)
+
+
+def _machines(host: str, raw: Raw, namespaces: Iterable[Namespace]) -> tuple[VirtualMachine, ...]:
+    spaces = {space.inode: space for space in namespaces}
+    found = []
+    for machine in raw.get("machines", []):
+        command = tuple(machine["command"])
+        options = dict(itertools.pairwise(command))
+        space = spaces.get(machine["inode"])
+        held = [
+            interface.ref
+            for interface in (space.interfaces if space else ())
+            if interface.name in machine["taps"] or interface.index in machine["macvtaps"]
+        ]
+        found.append(
+            VirtualMachine(
+                host=host,
+                name=options.get("-name", f"pid:{machine['pid']}").partition(",")[0],
+                pid=machine["pid"],
+                command=command,
+                interfaces=tuple(held),
+                user_mode=any(
+                    option == "-netdev" and value.startswith("user")
+                    for option, value in itertools.pairwise(command)
+                ),
+            )
+        )
+    return tuple(sorted(found, key=lambda machine: (machine.name, machine.pid)))
 
 
 def _namespace_names(host: str, raw: Raw, listed: list[Raw]) -> dict[int, tuple[str, str]]:

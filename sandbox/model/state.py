@@ -34,6 +34,7 @@ __all__ = [
     "Rule",
     "Snapshot",
     "Subnet",
+    "VirtualMachine",
     "in_brackets",
 ]
 
@@ -321,6 +322,23 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class VirtualMachine:
+    """A virtual machine: a process of QEMU.
+
+    name: what it was started with (``-name``), or ``pid:42``.  command: its words.
+    interfaces: the host's ends of its own ones, taps and macvtaps.
+    user_mode: whether QEMU itself does its networking (``-netdev user``).
+    """
+
+    host: str
+    name: str
+    pid: int
+    command: tuple[str, ...]
+    interfaces: tuple[InterfaceRef, ...] = ()
+    user_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HostState:
     """A Docker host. engine: its Engine's version; "" if that does not answer.
 
@@ -338,6 +356,7 @@ class HostState:
     containers: tuple[Container, ...]
     namespaces: tuple[Namespace, ...]
     unread: str = ""
+    machines: tuple[VirtualMachine, ...] = ()
 
     @property
     def namespace(self) -> Namespace | None:

@@ -12,6 +12,7 @@ from sandbox.model.state import (
     Namespace,
     Network,
     Snapshot,
+    VirtualMachine,
 )
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "host_title",
     "interface_title",
     "lan_title",
+    "machine_title",
     "namespace_title",
     "network_title",
 ]
@@ -103,6 +105,16 @@ def namespace_title(namespace: Namespace) -> str:
         f"network namespace {namespace.id}",
         _fact("not read", namespace.unread),
         *_routes(namespace),
+    ])  # fmt: skip
+
+
+def machine_title(machine: VirtualMachine) -> str:
+    """Of a virtual machine: its process, its networks."""
+    return _lines([
+        f"virtual machine {machine.name}",
+        _fact("process", f"{machine.pid}, {machine.command[0]}" if machine.command else ""),
+        *(_fact("network", str(ref)) for ref in machine.interfaces),
+        _fact("network", "user-mode NAT" if machine.user_mode else ""),
     ])  # fmt: skip
 
 

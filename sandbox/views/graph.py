@@ -4,6 +4,7 @@ A node's id names what it stands for by names that a learner chose, never by a v
 id or a MAC address, so that the picture of the next snapshot can keep its place:
 
     host ``host-a``, container ``host-a/web``, other namespace ``host-a/netns:blue``,
+    virtual machine ``host-a/machine:vm``,
     network ``host-a/network:shop``, its bridge ``host-a/network:shop:bridge``,
     endpoint ``host-a/web@shop``, interface ``host-a/web:eth0``, its veth's other end
     ``host-a/web:eth0:peer``, published port ``host-a/web:8080→80/tcp``, the LAN ``LAN``.
@@ -27,6 +28,7 @@ from sandbox.model.state import (
     Network,
     Published,
     Snapshot,
+    VirtualMachine,
 )
 from sandbox.views import details
 
@@ -58,7 +60,7 @@ class Node:
 
     kind: ``lan``, ``host``, ``nic`` (a host's interface), ``vlan``, ``vxlan``, ``network``,
         ``bridge``, ``veth`` (a host's end), ``interface`` (a namespace's), ``endpoint``,
-        ``container``, ``namespace``, ``port``.
+        ``container``, ``namespace``, ``machine``, ``port``.
     row: where it stands from top to bottom, by the kind that is usual there.
     label: lines of plain text.  title: those shown on hover.
     host: name of its host; "" of the LAN.
@@ -199,8 +201,21 @@ class _Drawing:
                 self.container(host, container)
             for namespace in sorted(host.namespaces, key=lambda namespace: namespace.id):
                 self.namespace(host, namespace)
+            for machine in host.machines:
+                name = _machine_id(machine)
+                state = (machine.interfaces, machine.user_mode)
+                self.add(Node(
+                    name, "machine", "container", _label(clip(machine.name), "virtual machine"),
+                    details.machine_title(machine), host.name, name, state=state,
+                ))  # fmt: skip
         for host in hosts:
             self.wires(host)
+            for machine in host.machines:
+                if machine.user_mode:
+                    self.join(_machine_id(machine), host.name, "attached", "user-mode NAT")
+                for ref in machine.interfaces:
+                    if interface := self.find(ref):
+                        self.plug(host, _machine_id(machine), interface)
             for container in host.containers:
                 self.shared(container)
         for one, other in itertools.combinations(hosts, 2):
@@ -302,6 +317,14 @@ class _Drawing:
                 "same namespace",
             )  # fmt: skip
 
+    def find(self, ref: InterfaceRef) -> Interface | None:
+        space = self.namespaces.get(ref.namespace)
+        return space.interface(ref.name) if space else None
+
+    def plug(self, host: HostState, machine: str, interface: Interface) -> None:
+        """Join a virtual machine to interface, a tap or macvtap of its host."""
+        raise NotImplementedError
+
     def tunnels(self, one: HostState, other: HostState) -> None:
         """Join the VXLAN ends of two hosts that send to each other."""
         for here in _vxlans(one):
@@ -363,6 +386,21 @@ class _Simple(_Drawing):
             for interface in real_interfaces(namespace):
                 self.join(namespace.id, self.segment(host, interface), "attached")
 
+    def plug(self, host: HostState, machine: str, interface: Interface) -> None:
+        if interface.parent:
+            self.join(machine, host.name, "parent", clip(f"on {interface.parent.name}"))
+        elif bridge := self.find(InterfaceRef(interface.namespace, interface.master)):
+            self.join(machine, self.bridged(host, bridge), "attached", clip(interface.name))
+        else:
+            self.join(machine, host.name, "attached", clip(interface.name))
+
+    def bridged(self, host: HostState, bridge: Interface) -> str:
+        """The id of the network that a bridge carries, or of the bridge itself."""
+        network = network_of(host, bridge)
+        if network:
+            return _network_id(host, network.name)
+        return f"{bridge.namespace}:{bridge.name}"
+
     def segment(self, host: HostState, interface: Interface) -> str:
         """The id of what a hand-made namespace's interface leads to, or ""."""
         far = self.far(interface)
@@ -372,8 +410,7 @@ class _Simple(_Drawing):
         bridge = far.interface(end.master)
         if bridge is None:
             return host.name if far.kind == "host" else self.owner(far)
-        network = network_of(host, bridge)
-        return _network_id(host, network.name) if network else f"{far.id}:{bridge.name}"
+        return self.bridged(host, bridge)
 
     def tunnel_end(self, host: HostState, vxlan: Interface) -> str:
         network = network_of(host, vxlan)
@@ -463,6 +500,9 @@ class _Full(_Drawing):
             parent = network or self.ids.get(interface.parent, "")
             self.join(name, parent, "attached" if network else "parent")
 
+    def plug(self, host: HostState, machine: str, interface: Interface) -> None:
+        self.join(machine, self.ids.get(interface.ref, ""), "inside")
+
     def id_of(self, namespace: str, name: str) -> str:
         return self.ids.get(InterfaceRef(namespace, name), "")
 
@@ -517,6 +557,10 @@ def _label(*lines: str) -> str:
 
 def _network_id(host: HostState, name: str) -> str:
     return f"{host.name}/network:{name}"
+
+
+def _machine_id(machine: VirtualMachine) -> str:
+    return f"{machine.host}/machine:{machine.name}"
 
 
 def _short(namespace: Namespace) -> str:

@@ -20,7 +20,7 @@ __all__ = ["KINDS", "Picture", "Positions", "draw"]
 Positions = Mapping[str, Layout]
 
 # What each kind of node looks like and is called; its colours are in topology.css. The shapes
-# cable, tab, pill, bar and frame are topology.js's own, the others vis-network's.
+# cable, tab, pill, bar, octagon and frame are topology.js's own, the others vis-network's.
 KINDS = {
     "lan": ("cable", "LAN"),
     "host": ("tab", "Docker host"),
@@ -34,6 +34,7 @@ KINDS = {
     "endpoint": ("text", "address of an endpoint"),
     "container": ("box", "container"),
     "namespace": ("frame", "namespace without container"),
+    "machine": ("octagon", "virtual machine"),
     "port": ("triangle", "published port"),
 }
 OPTIONS = {

@@ -14,6 +14,7 @@ from sandbox.model.state import (
     Namespace,
     Network,
     Snapshot,
+    VirtualMachine,
     in_brackets,
 )
 from sandbox.views.graph import (
@@ -89,6 +90,18 @@ def _host(host: HostState) -> Iterator[_Branch]:
             )
     for namespace in sorted(host.namespaces, key=lambda namespace: namespace.id):
         yield from _namespace(host, namespace)
+    for machine in host.machines:
+        yield _Branch([f"virtual machine {_line(machine.name)}  {_line(_uplinks(host, machine))}"])
+
+
+def _uplinks(host: HostState, machine: VirtualMachine) -> str:
+    """How a virtual machine is connected: ``─ tap0 on docker0``."""
+    found = ["─ user-mode NAT"] if machine.user_mode else []
+    for ref in machine.interfaces:
+        interface = _find(host, ref.namespace, ref.name)
+        on = interface and (interface.master or (interface.parent and interface.parent.name))
+        found.append(f"─ {ref.name}" + (f" on {on}" if on else ""))
+    return ", ".join(found)
 
 
 def _network(network: Network) -> str:

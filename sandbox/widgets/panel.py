@@ -7,13 +7,13 @@ import html
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import ipywidgets as widgets
 
 from sandbox import actions
-from sandbox.actions import Action, Refused
+from sandbox.actions import Action, HostCommand, Refused
 from sandbox.errors import SandboxError
 from sandbox.events import EngineEvents
 from sandbox.model.difference import steady
@@ -130,8 +130,9 @@ class Panel(widgets.VBox):
                 widgets.VBox([*self._launch(), *self._containers()]),
                 widgets.VBox([*self._new_network(), *self._networks()]),
                 widgets.VBox(self._probe()),
+                widgets.VBox(self._machine()),
             ],
-            titles=("Containers", "Networks", "Probe"),
+            titles=("Containers", "Networks", "Probe", "VM"),
         )
 
     def _field(self, key: str, control: widgets.Widget, label: str) -> widgets.Widget:
@@ -225,6 +226,18 @@ class Panel(widgets.VBox):
             ),
         ]
 
+    def _machine(self) -> list[widgets.Widget]:
+        return [
+            _heading("A virtual machine on the host"),
+            self._field("vm_network", widgets.Dropdown(options=[]), "Network"),
+            _row(
+                self._button("Start VM", self._on_start_vm, "vm start"),
+                self._button("Stop VM", self._on_stop_vm, "vm stop"),
+            ),
+            self._field("vm_command", widgets.Text(placeholder="uname -r"), "Command"),
+            self._button("Run in VM", self._on_run_in_vm, "vm exec"),
+        ]
+
     def _fit_driver(self) -> None:
         """Show what belongs to the chosen driver."""
         driver = self.fields["driver"].value
@@ -258,6 +271,10 @@ class Panel(widgets.VBox):
         self.fields["old_network"].offer(it for it in networks if it not in BUILT_IN)
         self.fields["image"].offer(self._images[state.name])
         self.fields["to"].offer(_targets(self._shown))
+        own = state.namespace.interfaces if state.namespace else ()
+        self.fields["vm_network"].offer(
+            actions.vm_networks((it.name for it in own if it.kind == "bridge"), [DEFAULT_PARENT])
+        )
         silent = [
             f"{it.name}: {it.unread.splitlines()[0]}" for it in self._shown.hosts if it.unread
         ]
@@ -333,7 +350,7 @@ class Panel(widgets.VBox):
         with self._lock:
             self.console.failed, self.console.answer = failed, text
 
-    def _run(self, steps: list[tuple[str, Action]], doing: str) -> None:
+    def _run(self, steps: Sequence[tuple[str, Action | HostCommand]], doing: str) -> None:
         """Perform actions, each on its host, one after the other, while the page stays usable."""
         self.console.place = ", ".join(dict.fromkeys(f"{name}$" for name, _ in steps))
         self.console.command = "; ".join(str(action) for _, action in steps)
@@ -341,7 +358,9 @@ class Panel(widgets.VBox):
         self._set_busy(doing)
         self._worker.submit(self._work, steps, self._blamed)
 
-    def _work(self, steps: list[tuple[str, Action]], blamed: dict[str, str]) -> None:
+    def _work(
+        self, steps: Sequence[tuple[str, Action | HostCommand]], blamed: dict[str, str]
+    ) -> None:
         said = ""
         try:
             for name, action in steps:
@@ -435,6 +454,23 @@ class Panel(widgets.VBox):
             raise Refused("port", "A port is a number.", fix="Write one such as 80.") from None
         action = actions.curl(self._value("from"), self._value("to"), port)
         self._run([(self.host.value, action)], f"{action} …")
+
+    def _on_start_vm(self) -> None:
+        if self._state.machines:
+            raise Refused("vm_network", f"A VM runs on {self.host.value} already.", fix="Stop it.")
+        own = self._state.namespace
+        there = [it.name for it in own.interfaces] if own else []
+        steps = actions.start_vm(self._value("vm_network"), there)
+        self._run([(self.host.value, step) for step in steps], "Starting the VM …")
+
+    def _on_stop_vm(self) -> None:
+        held = [ref.name for machine in self._state.machines for ref in machine.interfaces]
+        steps = actions.stop_vm(held)
+        self._run([(self.host.value, step) for step in steps], "Stopping the VM …")
+
+    def _on_run_in_vm(self) -> None:
+        step = actions.run_in_vm(self._value("vm_command"))
+        self._run([(self.host.value, step)], f"{step} …")
 
     def _on_host_terminal(self) -> None:
         self._open_terminal(self.host.value)

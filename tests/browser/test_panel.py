@@ -94,6 +94,27 @@ def answer(panel):
     return panel.locator(".wire-by-wire-answer")
 
 
+def test_a_virtual_machine_is_started_on_a_bridge_asked_and_stopped(panel, tmp_path):
+    tab(panel, "VM")
+    field(panel, "Network").select_option("tap in docker0")
+    press(panel, "Start VM")
+    expect(command(panel)).to_contain_text("ip link set tap0 master docker0 up; vm start --tap")
+    expect(answer(panel)).to_contain_text("resumed in")
+    expect(panel.locator("details pre")).to_contain_text("virtual machine vm  ─ tap0 on docker0")
+    panel.screenshot(path=tmp_path / "vm.png")
+    press(panel, "Start VM")
+    expect(answer(panel)).to_contain_text("A VM runs on host-a already.")
+    field(panel, "Command").fill("hostname; echo $((6 * 7))")
+    press(panel, "Run in VM")
+    expect(command(panel)).to_have_text("vm exec 'hostname; echo $((6 * 7))'")
+    expect(answer(panel)).to_have_text("vm\n42")
+    press(panel, "Stop VM")
+    expect(command(panel)).to_have_text("vm stop; ip link delete tap0")
+    expect(panel.locator("details pre")).not_to_contain_text("virtual machine")
+    press(panel, "Run in VM")
+    expect(answer(panel)).to_contain_text("no VM runs on this host")
+
+
 def test_launch_connect_ping_and_remove(panel, sandbox_up, tmp_path):
     launch(panel, "web", Ports="8080:80")
     expect(command(panel)).to_have_text("docker run -d --name web -p 8080:80 toolbox")

@@ -13,6 +13,7 @@ from sandbox.model.state import (
     Route,
     Snapshot,
     Subnet,
+    VirtualMachine,
 )
 
 
@@ -184,6 +185,7 @@ def everything():
     )  # fmt: skip
     a.space("host-a/netns:blue", "named")
     a.plug("host-a/netns:blue", "veth-blue", "172.17.0.99/16", "docker0")
+    a.link("host-a", "tap0", "tun", master="docker0")
     b.bridge("l3", "ipvlan", "10.30.0.0/24", "eth0", options={"ipvlan_mode": "l3"})
     b.run("routed", ("l3", "10.30.0.2/24", "eth0", ""), mode="l3")
     b.link(
@@ -195,7 +197,13 @@ def everything():
     a.plug("host-a/task1", "eth0", "10.0.1.3/24", "br0", "host-a/overlay:mesh")
     b.plug("host-b/task2", "eth0", "10.0.1.4/24", "br0", "host-b/overlay:mesh")
     swarm = {"swarm": "active", "manager": True}
-    hosts = a.state(node=a.address, **swarm), b.state(node=b.address, swarm="active")
+    qemu = VirtualMachine(
+        "host-a", "vm", 42, ("qemu-system-x86_64", "-name", "vm"), (InterfaceRef("host-a", "tap0"),)
+    )
+    hosts = (
+        a.state(node=a.address, machines=(qemu,), **swarm),
+        b.state(node=b.address, swarm="active"),
+    )
     return Snapshot(taken=1.0, lan="198.18.0.0/24", hosts=hosts)
 
 

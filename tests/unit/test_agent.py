@@ -1,15 +1,18 @@
 """The agent that runs in the VM and in every host, here on this machine."""
 
 import os
+import shutil
 import signal
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from sandbox.engine import link
 from sandbox.errors import SandboxError
-from sandbox.guest import agent
+from sandbox.guest import agent, state
 from sandbox.host import Host
 
 
@@ -104,3 +107,16 @@ def test_dialling_a_container_asks_the_engine_for_its_process(monkeypatch):
     monkeypatch.setattr(agent, "container_pid", lambda name: {"host-a": os.getpid()}[name])
     with pytest.raises(OSError):
         agent.dial("host:host-a:/no/such/socket")
+
+
+def test_a_virtual_machine_is_a_process_of_qemu(tmp_path):
+    program = tmp_path / "qemu-system-x86_64"
+    shutil.copy(shutil.which("sleep"), program)
+    with subprocess.Popen([program, "60"]) as process:
+        try:
+            (found,) = (it for it in state.read_machines() if it["pid"] == process.pid)
+        finally:
+            process.kill()
+    assert found["command"] == [str(program), "60"]
+    assert found["inode"] == Path("/proc/self/ns/net").stat().st_ino
+    assert found["taps"] == found["macvtaps"] == []

@@ -225,6 +225,25 @@ def test_all_of_a_snapshot_is_json_ready():
     assert again["hosts"][0]["namespaces"][0]["interfaces"][0]["name"] == "lo"
 
 
+def test_a_virtual_machine_is_told_by_its_process_and_the_taps_that_it_holds():
+    raw = capture.load("lan")["host-a"]["state"]
+    own = next(space for space in raw["namespaces"] if space["own"])
+    v0 = host("lan").namespace.interface("v0")
+    common = {"inode": own["inode"], "taps": [], "macvtaps": []}
+    words = ["qemu-system-x86_64", "-name", "vm,process=x", "-netdev", "user,id=net"]
+    raw["machines"] = [
+        {"pid": 7, "command": words, **common},
+        {"pid": 8, "command": ["qemu-system-x86_64"], **common, "taps": ["eth0"]},
+        {"pid": 9, "command": ["qemu-system-x86_64"], **common, "macvtaps": [v0.index]},
+    ]
+    found = read_host("host-a", ADDRESSES["host-a"], raw).machines
+    assert [(it.name, it.user_mode, [ref.name for ref in it.interfaces]) for it in found] == [
+        ("pid:8", False, ["eth0"]),
+        ("pid:9", False, ["v0"]),
+        ("vm", True, []),
+    ]
+
+
 def test_a_host_whose_engine_is_silent_still_has_its_interfaces():
     raw = capture.load("bridge")["host-a"]["state"]
     raw["engine"] = {"error": "connection refused"}

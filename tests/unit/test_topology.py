@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 
 from sandbox.errors import SandboxError
 from sandbox.model.read import read_host
-from sandbox.model.state import ForwardingEntry, Neighbour, Snapshot
+from sandbox.model.state import (
+    ForwardingEntry,
+    InterfaceRef,
+    Neighbour,
+    Snapshot,
+    VirtualMachine,
+)
 from sandbox.views import topology
 from sandbox.views.graph import DETAILS, build, compare, remotes, short_name
 from sandbox.views.layout import arrange, box
@@ -122,6 +128,39 @@ def test_a_wire_leads_from_the_container_to_its_bridge():
 def test_each_veth_pair_is_drawn_once():
     pairs = edges(build(snapshots.everything(), "full"), "veth")
     assert len(pairs) == len({frozenset(pair) for pair in pairs}) == 6
+
+
+def test_a_virtual_machine_is_plugged_into_the_bridge_by_its_tap():
+    full, simple = (build(snapshots.everything(), detail) for detail in ("full", "simple"))
+    assert ("host-a/machine:vm", "host-a:tap0") in edges(full, "inside")
+    assert ("host-a:tap0", "host-a/network:bridge:bridge") in edges(full, "port")
+    assert ("host-a/machine:vm", "host-a/network:bridge") in edges(simple, "attached")
+
+
+@pytest.mark.parametrize(
+    ("interface", "user_mode", "edge"),
+    [
+        (None, True, "user-mode NAT"),
+        (snapshots.interface("host-a", "tap1", 9, "tun"), False, "tap1"),
+        (
+            snapshots.interface(
+                "host-a", "macvtap0", 9, "macvtap", parent=InterfaceRef("host-a", "eth0")
+            ),
+            False,
+            "on eth0",
+        ),
+    ],
+)
+def test_a_virtual_machine_without_a_bridge_stands_on_its_host(interface, user_mode, edge):
+    host = snapshots.Host("host-a", "198.18.0.11")
+    held = ()
+    if interface:
+        host.interfaces["host-a"].append(interface)
+        held = (interface.ref,)
+    machine = VirtualMachine("host-a", "vm", 42, ("qemu",), held, user_mode)
+    snapshot = Snapshot(1.0, "198.18.0.0/24", (host.state(machines=(machine,)),))
+    joined = [it for it in build(snapshot, "simple").edges if it.source == "host-a/machine:vm"]
+    assert [(it.target, it.label) for it in joined] == [("host-a", edge)]
 
 
 def test_a_macvlan_container_hangs_on_its_vlan_interface():
@@ -397,6 +436,7 @@ def test_the_text_of_a_lesson_is_short():
     [
         "old  (exited)",
         "vlan eth0.10  VLAN 10 on eth0",
+        "virtual machine vm  ─ tap0 on docker0",
         "macvlan bridge on eth0.10",
         "network l3 (ipvlan l3)  10.30.0.0/24  on eth0",
         "VXLAN VNI 4097 → 198.18.0.12",

@@ -79,10 +79,25 @@ function chamferedPath(context, x, y, width, height) {
 }
 
 // Shapes with the label inside that vis-network does not have.
+function octagonPath(context, x, y, width, height) {
+  const cut = 8;
+  context.beginPath();
+  context.moveTo(x + cut, y);
+  context.lineTo(x + width - cut, y);
+  context.lineTo(x + width, y + cut);
+  context.lineTo(x + width, y + height - cut);
+  context.lineTo(x + width - cut, y + height);
+  context.lineTo(x + cut, y + height);
+  context.lineTo(x, y + height - cut);
+  context.lineTo(x, y + cut);
+  context.closePath();
+}
+
 const OUTLINES = {
   cable: (context, x, y, w, h) => roundedPath(context, x, y, w, h, h / 2),
   pill: (context, x, y, w, h) => roundedPath(context, x, y, w, h, Math.min(16, h / 2)),
   bar: chamferedPath,
+  octagon: octagonPath,
   frame: (context, x, y, w, h) => roundedPath(context, x, y, w, h, 0),
   tab: (context, x, y, w, h) => roundedPath(context, x, y, w, h, 4),
 };
@@ -463,6 +478,7 @@ const OUTLINE = {
   star: "M11 1l2 5h5l-4 3 2 6-5-4-5 4 2-6-4-3h5z",
   pill: "M7 3h8a5 5 0 0 1 0 10h-8a5 5 0 0 1 0-10z",
   bar: "M5 3h12l4 5-4 5h-12l-4-5z",
+  octagon: "M6 2h10l4 4v4l-4 4h-10l-4-4v-4z",
   dot: "M7 8a4 4 0 1 1 8 0a4 4 0 1 1-8 0z",
   triangle: "M11 2l6 11h-12z",
   triangleDown: "M11 14l6-11h-12z",

@@ -1,0 +1,299 @@
+#!/usr/bin/python3
+"""A small virtual machine on this host: Debian's kernel and busybox, run by QEMU.
+
+Its kernel boots once, when the host's image is built (vm_build.py), and QEMU saves the machine's
+memory then; start takes up from there, or boots it again if it is told to. On processors that
+QEMU emulates itself, as the embedded VM's are, a boot inside takes minutes.
+
+Standard library only: Debian's python3 runs it. What starts late is imported late: an emulated
+processor needs a second for each start of Python with all of it.
+"""
+
+import argparse
+import os
+import select
+import sys
+import time
+
+QEMU = "qemu-system-x86_64"
+# Made by vm_build.py: vmlinuz, initrd, state (QEMU's migration stream), boot.json.
+FILES = "/usr/share/wire-by-wire/vm"
+RUN = "/run/wire-by-wire/vm"
+# QEMU's own default, which the saved machine's kernel knows its interface by.
+MAC = "52:54:00:12:34:56"
+MEMORY = 96
+CMDLINE = (
+    "console=ttyS0 quiet panic=-1 init_on_alloc=0 mitigations=off nowatchdog norandmaps "
+    "random.trust_cpu=1"
+)
+READY = "the vm is ready"
+START_SECONDS, BOOT_SECONDS, STOP_SECONDS, LOOK_SECONDS = 60, 900, 10, 1
+NEWLINE, WIDTH = "\n", 84
+
+
+class Refused(Exception):
+    """What cannot be done, with the reason, in one line."""
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="vm", description="A virtual machine on this host.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    start_ = commands.add_parser("start", help="start it, on user-mode NAT if nothing is chosen")
+    network = start_.add_mutually_exclusive_group()
+    network.add_argument("--tap", metavar="NAME", help="on this tap interface")
+    network.add_argument("--macvtap", metavar="NAME", help="on this macvtap interface")
+    network.add_argument(
+        "--port", metavar="HOST:VM", help="user-mode NAT with a forwarded TCP port, as 8080:80"
+    )
+    start_.add_argument("--boot", action="store_true", help="boot it instead of resuming it")
+    exec_ = commands.add_parser("exec", help="run a command in it")
+    exec_.add_argument("--timeout", type=int, default=60, metavar="SECONDS")
+    exec_.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    commands.add_parser("stop", help="switch it off")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.command == "start":
+            start(netdev(chosen), boot=chosen.boot)
+        elif chosen.command == "exec":
+            if not chosen.words:
+                raise Refused("exec takes a command: vm exec uname -r")
+            return execute(" ".join(chosen.words), chosen.timeout)
+        else:
+            stop()
+    except Refused as refused:
+        print(f"vm: {refused}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def netdev(chosen):
+    """QEMU's words for the chosen network, and the open files that it has to inherit."""
+    if chosen.tap:
+        if not os.path.exists(f"/sys/class/net/{chosen.tap}/tun_flags"):
+            raise Refused(
+                f"{chosen.tap} is no tap interface of this host; "
+                f"ip tuntap add {chosen.tap} mode tap makes it"
+            )
+        return f"tap,id=net,ifname={chosen.tap},script=no,downscript=no", ()
+    if chosen.macvtap:
+        import glob
+
+        found = glob.glob(f"/sys/class/net/{glob.escape(chosen.macvtap)}/tap*/dev")
+        if not found:
+            raise Refused(
+                f"{chosen.macvtap} is no macvtap interface of this host; ip link add "
+                f"{chosen.macvtap} link eth0 address {MAC} type macvtap mode bridge makes it"
+            )
+        with open(f"/sys/class/net/{chosen.macvtap}/address") as file:
+            if file.read().strip() != MAC:
+                raise Refused(f"{chosen.macvtap} needs the MAC address of the VM, {MAC}")
+        opened = os.open(node(found[0]), os.O_RDWR)
+        return f"tap,id=net,fd={opened}", (opened,)
+    if chosen.port:
+        outside, _, inside = chosen.port.partition(":")
+        if not (outside.isdigit() and inside.isdigit()):
+            raise Refused(f"{chosen.port!r} is no pair of ports; write --port 8080:80")
+        return f"user,id=net,ipv6=off,hostfwd=tcp::{outside}-:{inside}", ()
+    return "user,id=net,ipv6=off", ()
+
+
+def node(path):
+    """The device that path, a dev file of sysfs, names: a container's /dev lacks new ones."""
+    with open(path) as file:
+        major, minor = map(int, file.read().split(":"))
+    device = f"/dev/{os.path.basename(os.path.dirname(path))}"
+    if not os.path.exists(device):
+        os.mknod(device, 0o20600, os.makedev(major, minor))
+    return device
+
+
+def command(net, folder):
+    """QEMU's words, but for what it boots. folder: of its sockets."""
+    return [
+        QEMU, "-name", "vm", "-machine", "pc,usb=off,vmport=off", "-accel", "tcg,tb-size=64",
+        # Its clock follows its instructions: by a real clock, an emulated processor that runs
+        # slowly would do little but answer timer interrupts.
+        "-icount", "shift=3,sleep=on",
+        "-cpu", "qemu64", "-m", str(MEMORY), "-nodefaults", "-no-user-config",
+        "-display", "none", "-no-reboot",
+        "-netdev", net, "-device", f"virtio-net-pci,netdev=net,mac={MAC},romfile=",
+        "-device", "virtio-serial-pci",
+        "-chardev", f"pipe,id=shell,path={folder}/shell",
+        "-device", "virtserialport,chardev=shell,name=shell",
+        "-serial", f"file:{folder}/console",
+        "-qmp", f"unix:{folder}/monitor,server=on,wait=off",
+    ]  # fmt: skip
+
+
+def booting(folder):
+    return [
+        "-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd", "-append", CMDLINE,
+    ]  # fmt: skip
+
+
+def start(chosen, *, boot):
+    import json
+    import shlex
+    import subprocess
+
+    net, inherited = chosen
+    if running():
+        raise Refused("the VM runs already; vm stop ends it")
+    os.makedirs(RUN, mode=0o700, exist_ok=True)
+    forget()
+    make_pipes(RUN)
+    words = command(net, RUN)
+    words += booting(FILES) if boot else ["-incoming", f"file:{FILES}/state"]
+    began = time.monotonic()
+    with open(f"{RUN}/log", "w") as log:
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            pass_fds=inherited,
+        )  # fmt: skip
+    with open(f"{RUN}/pid", "w") as file:
+        file.write(str(process.pid))
+    try:
+        await_ready(process, BOOT_SECONDS if boot else START_SECONDS, RUN, boot=boot)
+    except BaseException as error:
+        process.kill()
+        process.wait()
+        forget()
+        with open(f"{RUN}/log") as file:
+            said = file.read().strip()
+        if isinstance(error, Refused) and said:
+            raise Refused(f"{error}; QEMU said: {said}") from error
+        raise
+    took = time.monotonic() - began
+    print(" \\\n    ".join(map(shlex.join, lines(words))))
+    with open(f"{FILES}/boot.json") as file:
+        seconds = json.load(file)["seconds"]
+    print(
+        f"booted in {took:.1f} s"
+        if boot
+        else f"resumed in {took:.1f} s; its boot took {seconds:.1f} s, when this host's image "
+        "was built"
+    )
+
+
+def lines(words):
+    """The words in lines that are short, and begin with an option each."""
+    found = [[words[0]]]
+    for at, word in enumerate(words[1:], 1):
+        option = [word, *words[at + 1 : at + 2]]
+        if word.startswith("-") and len(" ".join([*found[-1], *option])) > WIDTH:
+            found.append([])
+        found[-1].append(word)
+    return found
+
+
+def await_ready(process, seconds, folder, *, boot):
+    """Wait until the machine runs commands; a machine that boots says so on its console."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        if not boot:
+            ask(folder, ":", lambda _: None, deadline, lambda: process.poll() is None)
+            return
+        if os.path.exists(f"{folder}/console"):
+            with open(f"{folder}/console", errors="replace") as file:
+                if READY in file.read():
+                    return
+        time.sleep(0.1)
+    if process.poll() is not None:
+        raise Refused("the VM ended")
+    raise Refused(f"the VM was not ready within {seconds} s")
+
+
+def make_pipes(folder):
+    """The two named pipes that QEMU takes for the machine's shell."""
+    for name in ("shell.in", "shell.out"):
+        os.mkfifo(f"{folder}/{name}", 0o600)
+
+
+def running():
+    """The process id of the machine's QEMU, or None."""
+    try:
+        with open(f"{RUN}/pid") as file:
+            pid = int(file.read())
+        with open(f"/proc/{pid}/cmdline") as file:
+            return pid if file.read().startswith(QEMU) else None
+    except (OSError, ValueError):
+        return None
+
+
+def forget():
+    for name in ("pid", "shell.in", "shell.out", "monitor", "console"):
+        if os.path.exists(f"{RUN}/{name}"):
+            os.unlink(f"{RUN}/{name}")
+
+
+def stop():
+    import signal
+
+    pid = running()
+    if pid is None:
+        raise Refused("no VM runs on this host")
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while running() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if running():
+        os.kill(pid, signal.SIGKILL)
+    forget()
+
+
+def execute(line, seconds):
+    """Run a shell's line in the machine; print what it prints, give its exit status."""
+    if running() is None:
+        raise Refused("no VM runs on this host; vm start starts it")
+    import fcntl
+
+    with open(f"{RUN}/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return ask(RUN, line, write, time.monotonic() + seconds, running)
+
+
+def write(data):
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def ask(folder, line, show, deadline, alive):
+    """Send a line to the machine's shell and give its exit status.
+
+    show: takes what it prints.  alive: says whether the machine runs.
+    """
+    token = os.urandom(8).hex()
+    begin, end = f"{token} begin\n".encode(), f"\n{token} ".encode()
+    asking = os.open(f"{folder}/shell.in", os.O_RDWR)
+    # For reading and writing, so that the pipe has no end while QEMU has not opened it yet.
+    answering = os.open(f"{folder}/shell.out", os.O_RDWR)
+    try:
+        os.write(asking, f"{token} {line.count(NEWLINE) + 1}\n{line}\n".encode())
+        data, begun = b"", False
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([answering], [], [], min(left, LOOK_SECONDS))[0]:
+                if alive():
+                    continue
+                raise Refused("the VM ended")
+            data += os.read(answering, 1 << 16)
+            if not begun:
+                _, found, rest = data.partition(begin)
+                if not found:
+                    continue
+                data, begun = rest, True
+            text, found, status = data.partition(end)
+            if found and status.endswith(b"\n"):
+                show(text)
+                return int(status)
+            # Whole lines are shown; the last of them may go on with the token.
+            shown = data.rfind(b"\n", 0, max(data.rfind(b"\n"), 0)) + 1
+            show(data[:shown])
+            data = data[shown:]
+    finally:
+        os.close(asking)
+        os.close(answering)
+    raise Refused("the VM has not finished that yet, and does nothing else until it has")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

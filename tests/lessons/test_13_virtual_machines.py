@@ -1,0 +1,113 @@
+"""A VM has a kernel of its own; its network is user-mode NAT, a tap in a bridge, or a macvtap."""
+
+import pytest
+
+import sandbox
+from sandbox.guest.vm import MAC
+from tests.hosts import answers, ok
+
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
+SERVER = "docker run -d --name {0} --hostname {0} {1} toolbox"
+FETCH = "wget -q -O - -T 20"
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def two(fresh):
+    """host-a with the container web, and host-b with a server that says who called."""
+    a, b = fresh.host("a"), fresh.host("b")
+    ok(a, SERVER.format("web", ""))
+    ok(b, SERVER.format("api", "-p 80:80"))
+    return a, b
+
+
+def machine():
+    (found,) = sandbox.snapshot("a").hosts[0].machines
+    return found
+
+
+def test_user_mode_nat_is_a_process_with_sockets_of_the_host(two):
+    a, b = two
+    ok(a, "vm start --port 8080:80")
+    assert (machine().user_mode, machine().interfaces) == (True, ())
+    assert ok(a, BOOT_ID) == ok(a, f"docker exec web {BOOT_ID}") != ok(a, f"vm exec {BOOT_ID}")
+    assert "lease of 10.0.2.15 obtained from 10.0.2.2" in ok(a, "vm exec udhcpc -i eth0 -q -n 2>&1")
+
+    assert ok(a, f"vm exec {FETCH} http://198.18.0.12") == "hello from api, you are 198.18.0.11"
+    answers(a, "docker exec web curl -s http://198.18.0.12")
+    flows = ok(a, "conntrack -L -p tcp --dport 80 2> /dev/null")
+    assert "src=172.17.0.2 dst=198.18.0.12" in flows
+    assert "src=198.18.0.11 dst=198.18.0.12" in flows
+    assert "10.0.2.15" not in flows
+
+    assert "qemu-system" in ok(a, "ss -lntp sport = :8080")
+    assert ok(b, "curl -s -m 20 http://198.18.0.11:8080") == "hello from vm, you are 198.18.0.12"
+
+    # What its root does stays inside; a container's root may not even try.
+    refused = a.run("docker exec web ip link add dummy0 type dummy")
+    assert "Operation not permitted" in refused.stderr
+    ok(a, "vm exec 'modprobe dummy && ip link add dummy0 type dummy && nft add table ip own'")
+    assert "own" in ok(a, "vm exec nft list tables")
+    assert a.run("ip link show dummy0").code == 1
+    assert "own" not in ok(a, "nft list tables")
+
+    assert "runs already" in a.run("vm start").stderr
+    ok(a, "vm stop")
+    assert sandbox.snapshot("a").hosts[0].machines == ()
+    assert "no VM runs" in a.run("vm exec true").stderr
+
+
+def test_on_a_tap_it_is_one_more_port_of_docker0(two):
+    a, _ = two
+    before = sandbox.snapshot("a")
+    ok(a, "ip tuntap add tap0 mode tap && ip link set tap0 master docker0 up")
+    ok(a, "vm start --tap tap0")
+    ok(a, "vm exec 'ip addr add 172.17.0.100/16 dev eth0; ip route add default via 172.17.0.1'")
+    assert [str(ref) for ref in machine().interfaces] == ["tap0 of host-a"]
+    assert "virtual machine vm  ─ tap0 on docker0" in sandbox.topology_text()
+    assert "+ virtual machine vm: on tap0" in str(sandbox.diff(before, sandbox.snapshot("a")))
+
+    assert ok(a, f"vm exec {FETCH} http://172.17.0.2") == "hello from web, you are 172.17.0.100"
+    seen = ok(a, "docker exec web curl -s -m 20 http://172.17.0.100")
+    assert seen == "hello from vm, you are 172.17.0.2"
+    # Docker's own rule masquerades the subnet, whoever has the address.
+    assert ok(a, f"vm exec {FETCH} http://198.18.0.12") == "hello from api, you are 198.18.0.11"
+    assert "src=172.17.0.100 dst=198.18.0.12" in ok(a, "conntrack -L -p tcp 2> /dev/null")
+
+
+def test_on_macvtap_it_reaches_the_lan_and_its_neighbours_but_not_its_host(two):
+    a, b = two
+    add = "ip link add macvtap0 link eth0 {} type macvtap mode bridge"
+    ok(a, add.format(""))
+    assert f"needs the MAC address of the VM, {MAC}" in a.run("vm start --macvtap macvtap0").stderr
+    ok(a, f"ip link set macvtap0 address {MAC} up")
+    ok(a, "vm start --macvtap macvtap0")
+    ok(a, "vm exec ip addr add 198.18.0.100/24 dev eth0")
+    assert [str(ref) for ref in machine().interfaces] == ["macvtap0 of host-a"]
+    assert "virtual machine vm  ─ macvtap0 on eth0" in sandbox.topology_text()
+
+    ok(a, "docker network create -d macvlan --subnet 198.18.0.0/24 -o parent=eth0 lan")
+    ok(a, SERVER.format("direct", "--network lan --ip 198.18.0.101"))
+    ping = "vm exec ping -c 2 -W 10"
+    assert " 0% packet loss" in ok(a, f"{ping} 198.18.0.12")
+    assert " 0% packet loss" in ok(a, f"{ping} 198.18.0.101")
+    assert "100% packet loss" in a.run(f"{ping} 198.18.0.11").stdout
+    assert ok(b, "curl -s -m 20 http://198.18.0.100") == "hello from vm, you are 198.18.0.12"
+
+    # What is for another address than the macvtap's does not come in.
+    other = "52:54:00:00:00:99"
+    ok(a, f"vm exec 'ip link set eth0 down; ip link set eth0 address {other} up'")
+    assert "100% packet loss" in a.run(f"{ping} 198.18.0.12").stdout
+    ok(a, f"ip link set macvtap0 address {other}")
+    assert " 0% packet loss" in ok(a, f"{ping} 198.18.0.12")
+
+
+def test_a_command_that_takes_too_long_is_said_and_the_machine_goes_on(two):
+    a, _ = two
+    ok(a, "vm start")
+    late = a.run("vm exec --timeout 2 sleep 6")
+    assert (late.code, late.stderr.count("\n")) == (1, 1)
+    assert "not finished" in late.stderr
+    assert ok(a, "vm exec 'echo one\necho two'") == "one\ntwo"
+    assert a.run("vm exec 'exit 7'").code == 7
