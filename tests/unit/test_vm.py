@@ -112,7 +112,5 @@ def test_a_machine_that_does_not_answer_is_waited_for_that_long(shell, tmp_path)
 def test_a_machine_that_ended_is_not_waited_for(shell, tmp_path, monkeypatch):
     monkeypatch.setattr(vm, "LOOK_SECONDS", 0.01)
     shell(b"TOKEN begin\nstill ")
-    began = time.monotonic()
     with pytest.raises(vm.Refused, match="the VM ended"):
         ask(tmp_path, seconds=60, alive=lambda: False)
-    assert time.monotonic() - began < 30
