@@ -10,7 +10,6 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import SandboxError
-from sandbox.guest import vm
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -125,12 +124,12 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class HostCommand:
-    """A line for a host's shell. It shows what was printed."""
+    """A command on a host, as words. It shows what was printed."""
 
-    line: str
+    command: tuple[str, ...]
 
     def __str__(self) -> str:
-        return self.line
+        return shlex.join(self.command)
 
 
 def perform(host: Host, action: Action | HostCommand) -> str:
@@ -141,7 +140,7 @@ def perform(host: Host, action: Action | HostCommand) -> str:
     from docker.errors import APIError, DockerException
 
     if isinstance(action, HostCommand):
-        result = host.run(action.line, timeout=VM_SECONDS)
+        result = host.run(action.command, timeout=VM_SECONDS)
         said = (result.stdout + result.stderr).strip()
         if result.code:
             raise Refused("", said or f"{action} ended with status {result.code}.")
@@ -486,35 +485,35 @@ def start_vm(network: str, there: Iterable[str] = ()) -> list[HostCommand]:
     """
     kind, _, name = network.rpartition(" ")
     if network == USER_MODE:
-        lines = ["vm start"]
+        commands = ["vm start"]
     elif kind == "tap in":
-        lines = [
+        commands = [
             f"ip tuntap add {TAP} mode tap",
-            f"ip link set {TAP} master {shlex.quote(name)} up",
+            f"ip link set {TAP} master {name} up",
             f"vm start --tap {TAP}",
         ]
     elif kind == "macvtap on":
-        lines = [
-            f"ip link add {MACVTAP} link {shlex.quote(name)} address {vm.MAC} "
-            "type macvtap mode bridge",
+        commands = [
+            f"ip link add {MACVTAP} link {name} type macvtap mode bridge",
             f"ip link set {MACVTAP} up",
             f"vm start --macvtap {MACVTAP}",
         ]
     else:
         raise Refused("vm_network", f"{network!r} is no network for a virtual machine.")
     listed = set(there)
-    left = (f"ip link delete {name}" for name in (TAP, MACVTAP) if name in listed)
-    return [HostCommand(line) for line in (*left, *lines)]
+    left = [f"ip link delete {name}" for name in (TAP, MACVTAP) if name in listed]
+    # No name of an interface has a space.
+    return [HostCommand(tuple(line.split(" "))) for line in (*left, *commands)]
 
 
 def stop_vm(interfaces: Iterable[str]) -> list[HostCommand]:
     """Stop a host's virtual machine and remove the interfaces that it was on."""
-    removed = [HostCommand(f"ip link delete {shlex.quote(name)}") for name in interfaces]
-    return [HostCommand("vm stop"), *removed]
+    removed = [HostCommand(("ip", "link", "delete", name)) for name in interfaces]
+    return [HostCommand(("vm", "stop")), *removed]
 
 
 def run_in_vm(line: str) -> HostCommand:
-    """Run a shell's line in a host's virtual machine. Raises Refused for an empty one."""
-    if not line.strip():
+    """Run a shell's line in a host's virtual machine. Raises Refused for none."""
+    if not line.strip() or line.strip().startswith("-"):
         raise Refused("vm_command", "There is no command to run.", fix="Write one: uname -r")
-    return HostCommand(f"vm exec {shlex.quote(line.strip())}")
+    return HostCommand(("vm", "exec", line.strip()))

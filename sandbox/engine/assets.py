@@ -361,7 +361,7 @@ def _mmdebstrap(arguments: list[str]) -> None:
             raise OSError("the disk filled up")
         tail = "\n".join(result.stderr.strip().splitlines()[-8:])
         raise SandboxError(
-            "The Debian packages of the sandbox could not be installed.",
+            "The root of the sandbox's hosts could not be made.",
             why=tail or f"mmdebstrap ended with status {result.returncode}",
             fix="check that this machine reaches its Debian mirror, then run: "
             "python -m sandbox build",

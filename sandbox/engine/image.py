@@ -21,6 +21,7 @@ __all__ = ["LABEL", "dockerfile", "ensure", "present", "reference"]
 LABEL = "wire-by-wire.image"
 # Minutes on an Engine with a fast network; only the display uses it.
 SECONDS = 150
+INSTALL_VM = f'RUN mkdir -p {assets.VM}; if [ "$(dpkg --print-architecture)" = amd64 ]; then'
 HOST_FILES = (
     "agent.py",
     "state.py",
@@ -53,9 +54,10 @@ def dockerfile() -> str:
             f"COPY --from=toolbox /toolbox.tar {assets.TOOLBOX}",
             f"COPY {' '.join(HOST_FILES)} {assets.LIB}/",
             f"RUN {assets.LINK_VM}",
+            # Its kernel and its QEMU are those of x86-64; a host without it says so.
             "FROM host AS vm",
-            f"{install} {shlex.join(listed['kernel'])}",
-            f"RUN {assets.BUILD_VM}",
+            f"{INSTALL_VM} {install.removeprefix('RUN ')} {shlex.join(listed['kernel'])} && "
+            f"{assets.BUILD_VM}; fi",
             "FROM host",
             f"COPY --from=vm {assets.VM} {assets.VM}",
             f"COPY kuryr {kuryr.PLACE}",

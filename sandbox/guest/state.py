@@ -135,32 +135,41 @@ def read_machines():
         folder = os.path.dirname(path)
         # One that ended meanwhile is no longer part of the state.
         with contextlib.suppress(OSError):
-            with open(path) as file:
+            # The kernel cuts a name after 15 bytes, within a character if it comes so.
+            with open(path, errors="replace") as file:
                 if not file.read().startswith("qemu-system"):
                     continue
-            with open(f"{folder}/cmdline") as file:
+            with open(f"{folder}/cmdline", errors="replace") as file:
                 words = file.read().rstrip("\0").split("\0")
-            machine = {
-                "pid": int(os.path.basename(folder)),
-                "command": words,
-                "inode": os.stat(f"{folder}/ns/net").st_ino,
-                "taps": [],
-                "macvtaps": [],
-            }
-            for opened in glob.glob(f"{folder}/fd/*"):
-                read_tap(folder, os.path.basename(opened), machine)
-            found.append(machine)
+            taps, macvtaps = read_taps(folder)
+            found.append(
+                {
+                    "pid": int(os.path.basename(folder)),
+                    "command": words,
+                    "inode": os.stat(f"{folder}/ns/net").st_ino,
+                    "taps": taps,
+                    "macvtaps": macvtaps,
+                }
+            )
     return found
 
 
-def read_tap(folder, descriptor, machine):
-    """Note what interface an open file is the other end of: a tap's name, a macvtap's index."""
-    device = os.readlink(f"{folder}/fd/{descriptor}")
-    if device == "/dev/net/tun":
-        with open(f"{folder}/fdinfo/{descriptor}") as file:
-            machine["taps"] += [line.split()[1] for line in file if line.startswith("iff:")]
-    elif device.startswith("/dev/tap") and device[8:].isdigit():
-        machine["macvtaps"].append(int(device[8:]))
+def read_taps(folder):
+    """Names of the taps and indexes of the macvtaps whose files a process has open."""
+    taps, macvtaps = [], []
+    for opened in glob.glob(f"{folder}/fd/*"):
+        # It may be closed meanwhile.
+        with contextlib.suppress(OSError):
+            device = os.readlink(opened)
+            if device == "/dev/net/tun":
+                with open(f"{folder}/fdinfo/{os.path.basename(opened)}") as file:
+                    # No name follows once the interface is gone.
+                    taps += [
+                        it for line in file if line.startswith("iff:") for it in line.split()[1:]
+                    ]
+            elif device.startswith("/dev/tap") and device[8:].isdigit():
+                macvtaps.append(int(device[8:]))
+    return taps, macvtaps
 
 
 def read_namespaces():

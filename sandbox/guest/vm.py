@@ -10,6 +10,7 @@ processor needs a second for each start of Python with all of it.
 """
 
 import argparse
+import contextlib
 import os
 import select
 import sys
@@ -28,11 +29,15 @@ CMDLINE = (
 )
 READY = "the vm is ready"
 START_SECONDS, BOOT_SECONDS, STOP_SECONDS, LOOK_SECONDS = 60, 900, 10, 1
-NEWLINE, WIDTH = "\n", 84
+WIDTH = 84
 
 
 class Refused(Exception):
     """What cannot be done, with the reason, in one line."""
+
+
+class Late(Refused):
+    """No answer in time."""
 
 
 def main(arguments=None):
@@ -53,28 +58,33 @@ def main(arguments=None):
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "start":
-            start(netdev(chosen), boot=chosen.boot)
+            start(*netdev(chosen), boot=chosen.boot)
         elif chosen.command == "exec":
-            if not chosen.words:
+            words = chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words
+            if not words:
                 raise Refused("exec takes a command: vm exec uname -r")
-            return execute(" ".join(chosen.words), chosen.timeout)
+            return execute(" ".join(words), chosen.timeout)
         else:
             stop()
     except Refused as refused:
         print(f"vm: {refused}", file=sys.stderr)
-        return 1
+        # As docker exec does: any other status is that of the command inside.
+        return 125 if chosen.command == "exec" else 1
+    except KeyboardInterrupt:
+        print("vm: interrupted; what runs in the VM goes on, or vm stop ends it", file=sys.stderr)
+        return 130
     return 0
 
 
 def netdev(chosen):
-    """QEMU's words for the chosen network, and the open files that it has to inherit."""
+    """QEMU's words for the chosen network, the files that it inherits, and the MAC address."""
     if chosen.tap:
         if not os.path.exists(f"/sys/class/net/{chosen.tap}/tun_flags"):
             raise Refused(
                 f"{chosen.tap} is no tap interface of this host; "
                 f"ip tuntap add {chosen.tap} mode tap makes it"
             )
-        return f"tap,id=net,ifname={chosen.tap},script=no,downscript=no", ()
+        return f"tap,id=net,ifname={chosen.tap},script=no,downscript=no", (), MAC
     if chosen.macvtap:
         import glob
 
@@ -82,19 +92,19 @@ def netdev(chosen):
         if not found:
             raise Refused(
                 f"{chosen.macvtap} is no macvtap interface of this host; ip link add "
-                f"{chosen.macvtap} link eth0 address {MAC} type macvtap mode bridge makes it"
+                f"{chosen.macvtap} link eth0 type macvtap mode bridge makes it"
             )
+        # It passes on only what is for its own address.
         with open(f"/sys/class/net/{chosen.macvtap}/address") as file:
-            if file.read().strip() != MAC:
-                raise Refused(f"{chosen.macvtap} needs the MAC address of the VM, {MAC}")
+            mac = file.read().strip()
         opened = os.open(node(found[0]), os.O_RDWR)
-        return f"tap,id=net,fd={opened}", (opened,)
+        return f"tap,id=net,fd={opened}", (opened,), mac
     if chosen.port:
         outside, _, inside = chosen.port.partition(":")
         if not (outside.isdigit() and inside.isdigit()):
             raise Refused(f"{chosen.port!r} is no pair of ports; write --port 8080:80")
-        return f"user,id=net,ipv6=off,hostfwd=tcp::{outside}-:{inside}", ()
-    return "user,id=net,ipv6=off", ()
+        return f"user,id=net,ipv6=off,hostfwd=tcp::{outside}-:{inside}", (), MAC
+    return "user,id=net,ipv6=off", (), MAC
 
 
 def node(path):
@@ -102,8 +112,9 @@ def node(path):
     with open(path) as file:
         major, minor = map(int, file.read().split(":"))
     device = f"/dev/{os.path.basename(os.path.dirname(path))}"
-    if not os.path.exists(device):
-        os.mknod(device, 0o20600, os.makedev(major, minor))
+    if os.path.exists(device):
+        os.unlink(device)
+    os.mknod(device, 0o20600, os.makedev(major, minor))
     return device
 
 
@@ -131,15 +142,23 @@ def booting(folder):
     ]  # fmt: skip
 
 
-def start(chosen, *, boot):
+def start(net, inherited, mac, *, boot):
+    if running():
+        raise Refused("the VM runs already; vm stop ends it")
+    if not os.path.exists(f"{FILES}/state"):
+        raise Refused("this host's image has no VM; it is made on x86-64 alone")
+    os.makedirs(RUN, mode=0o700, exist_ok=True)
+    with locked(time.monotonic() + START_SECONDS):
+        if running():
+            raise Refused("the VM runs already; vm stop ends it")
+        start_alone(net, inherited, mac, boot)
+
+
+def start_alone(net, inherited, mac, boot):
     import json
     import shlex
     import subprocess
 
-    net, inherited = chosen
-    if running():
-        raise Refused("the VM runs already; vm stop ends it")
-    os.makedirs(RUN, mode=0o700, exist_ok=True)
     forget()
     make_pipes(RUN)
     words = command(net, RUN)
@@ -154,6 +173,9 @@ def start(chosen, *, boot):
         file.write(str(process.pid))
     try:
         await_ready(process, BOOT_SECONDS if boot else START_SECONDS, RUN, boot=boot)
+        if mac != MAC:
+            change = f"ip link set eth0 down; ip link set eth0 address {mac}; ip link set eth0 up"
+            ask(RUN, change, write, time.monotonic() + START_SECONDS, running)
     except BaseException as error:
         process.kill()
         process.wait()
@@ -189,18 +211,37 @@ def lines(words):
 def await_ready(process, seconds, folder, *, boot):
     """Wait until the machine runs commands; a machine that boots says so on its console."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        if not boot:
+    late = Late(f"the VM was not ready within {seconds} s")
+    if not boot:
+        try:
             ask(folder, ":", lambda _: None, deadline, lambda: process.poll() is None)
-            return
+        except Late:
+            raise late from None
+        return
+    while time.monotonic() < deadline and process.poll() is None:
         if os.path.exists(f"{folder}/console"):
             with open(f"{folder}/console", errors="replace") as file:
                 if READY in file.read():
                     return
         time.sleep(0.1)
-    if process.poll() is not None:
-        raise Refused("the VM ended")
-    raise Refused(f"the VM was not ready within {seconds} s")
+    raise late if process.poll() is None else Refused("the VM ended")
+
+
+@contextlib.contextmanager
+def locked(deadline):
+    """Hold the machine's lock: one at a time starts it or talks with its shell."""
+    import fcntl
+
+    with open(f"{RUN}/lock", "w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Late("the VM is busy with another command; vm stop ends both") from None
+                time.sleep(0.1)
+        yield
 
 
 def make_pipes(folder):
@@ -232,24 +273,30 @@ def stop():
     pid = running()
     if pid is None:
         raise Refused("no VM runs on this host")
-    os.kill(pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while running() and time.monotonic() < deadline:
         time.sleep(0.1)
     if running():
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     forget()
 
 
 def execute(line, seconds):
     """Run a shell's line in the machine; print what it prints, give its exit status."""
+    import signal
+
     if running() is None:
         raise Refused("no VM runs on this host; vm start starts it")
-    import fcntl
-
-    with open(f"{RUN}/lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return ask(RUN, line, write, time.monotonic() + seconds, running)
+    # Whoever reads the output may have enough of it.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    deadline = time.monotonic() + seconds
+    with locked(deadline):
+        if running() is None:
+            raise Refused("the VM ended")
+        return ask(RUN, line, write, deadline, running)
 
 
 def write(data):
@@ -264,27 +311,36 @@ def ask(folder, line, show, deadline, alive):
     """
     token = os.urandom(8).hex()
     begin, end = f"{token} begin\n".encode(), f"\n{token} ".encode()
-    asking = os.open(f"{folder}/shell.in", os.O_RDWR)
-    # For reading and writing, so that the pipe has no end while QEMU has not opened it yet.
+    count = line.count("\n") + 1
+    unsent = f"{token} {count}\n{line}\n".encode(errors="surrogateescape")
+    # For reading and writing, so that the pipes have an end while QEMU has not opened them yet.
+    asking = os.open(f"{folder}/shell.in", os.O_RDWR | os.O_NONBLOCK)
     answering = os.open(f"{folder}/shell.out", os.O_RDWR)
     try:
-        os.write(asking, f"{token} {line.count(NEWLINE) + 1}\n{line}\n".encode())
         data, begun = b"", False
         while (left := deadline - time.monotonic()) > 0:
-            if not select.select([answering], [], [], min(left, LOOK_SECONDS))[0]:
-                if alive():
+            wanted = [asking] if unsent else []
+            ready, free, _ = select.select([answering], wanted, [], min(left, LOOK_SECONDS))
+            if free:
+                unsent = unsent[os.write(asking, unsent) :]
+            if not ready:
+                if free or alive():
                     continue
                 raise Refused("the VM ended")
             data += os.read(answering, 1 << 16)
             if not begun:
-                _, found, rest = data.partition(begin)
-                if not found:
+                _, begun, rest = data.partition(begin)
+                # What an earlier command left goes by.
+                data = rest if begun else data[-len(begin) :]
+                if not begun:
                     continue
-                data, begun = rest, True
-            text, found, status = data.partition(end)
-            if found and status.endswith(b"\n"):
-                show(text)
-                return int(status)
+            text, found, rest = data.partition(end)
+            if found:
+                status, whole, _ = rest.partition(b"\n")
+                if whole:
+                    show(text)
+                    return int(status)
+                continue
             # Whole lines are shown; the last of them may go on with the token.
             shown = data.rfind(b"\n", 0, max(data.rfind(b"\n"), 0)) + 1
             show(data[:shown])
@@ -292,7 +348,9 @@ def ask(folder, line, show, deadline, alive):
     finally:
         os.close(asking)
         os.close(answering)
-    raise Refused("the VM has not finished that yet, and does nothing else until it has")
+    raise Late(
+        "no answer in time; the VM does nothing else until that command ends, or vm stop ends both"
+    )
 
 
 if __name__ == "__main__":

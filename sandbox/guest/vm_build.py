@@ -6,6 +6,7 @@
 Runs as root in a host's root that has the packages of a kernel. Standard library only.
 """
 
+import contextlib
 import glob
 import json
 import lzma
@@ -25,7 +26,9 @@ PROGRAMS = ("/usr/sbin/nft",)
 SECONDS = 120
 # What is asked of it before it is saved, so that it comes back with its files read and its kernel
 # at rest; all that it has to do at first is slow where its processor is emulated twice.
-WARM_UP = "ip link; nft list ruleset; ping -c 1 127.0.0.1; wget -O - http://127.0.0.1; sleep 5"
+WARM_UP = (
+    "ip link && nft list ruleset && ping -c 1 127.0.0.1 && wget -q -O - http://127.0.0.1 && sleep 5"
+)
 
 
 def build(folder):
@@ -43,11 +46,17 @@ def build(folder):
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
         try:
-            vm.await_ready(process, SECONDS, work, boot=True)
+            vm.await_ready(process, vm.BOOT_SECONDS, work, boot=True)
             seconds = time.monotonic() - began
             deadline = time.monotonic() + SECONDS
-            vm.ask(work, WARM_UP, lambda _: None, deadline, lambda: process.poll() is None)
+            if vm.ask(work, WARM_UP, vm.write, deadline, lambda: process.poll() is None):
+                raise vm.Refused("the programs of the VM do not run")
             save(f"{work}/monitor", f"{folder}/state")
+        except BaseException:
+            for name in ("log", "console"):
+                with contextlib.suppress(OSError), open(f"{work}/{name}", errors="replace") as file:
+                    print(file.read()[-1000:], file=sys.stderr)
+            raise
         finally:
             process.kill()
             process.wait()

@@ -28,6 +28,8 @@ __all__ = ["Panel"]
 BURST_SECONDS = 4.0
 DEFAULT_PARENT = "eth0"
 BUILT_IN = ("bridge", "host", "none")
+# What the command vm calls the machine that it starts.
+VM = "vm"
 
 
 class _Field:
@@ -455,18 +457,24 @@ class Panel(widgets.VBox):
         action = actions.curl(self._value("from"), self._value("to"), port)
         self._run([(self.host.value, action)], f"{action} …")
 
+    def _vm_state(self) -> HostState:
+        """The chosen host now: no event of its Engine tells of a virtual machine."""
+        (state,) = self._sandbox.snapshot((self.host.value,)).hosts
+        return state
+
     def _on_start_vm(self) -> None:
-        if self._state.machines:
-            raise Refused("vm_network", f"A VM runs on {self.host.value} already.", fix="Stop it.")
-        own = self._state.namespace
-        there = [it.name for it in own.interfaces] if own else []
+        state = self._vm_state()
+        if any(machine.name == VM for machine in state.machines):
+            raise Refused("vm_network", f"A VM runs on {state.name} already.", fix="Stop it.")
+        there = [it.name for it in state.namespace.interfaces] if state.namespace else []
         steps = actions.start_vm(self._value("vm_network"), there)
-        self._run([(self.host.value, step) for step in steps], "Starting the VM …")
+        self._run([(state.name, step) for step in steps], "Starting the VM …")
 
     def _on_stop_vm(self) -> None:
-        held = [ref.name for machine in self._state.machines for ref in machine.interfaces]
-        steps = actions.stop_vm(held)
-        self._run([(self.host.value, step) for step in steps], "Stopping the VM …")
+        state = self._vm_state()
+        ours = [machine for machine in state.machines if machine.name == VM]
+        steps = actions.stop_vm(ref.name for machine in ours for ref in machine.interfaces)
+        self._run([(state.name, step) for step in steps], "Stopping the VM …")
 
     def _on_run_in_vm(self) -> None:
         step = actions.run_in_vm(self._value("vm_command"))

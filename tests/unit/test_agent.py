@@ -1,5 +1,6 @@
 """The agent that runs in the VM and in every host, here on this machine."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -109,14 +110,44 @@ def test_dialling_a_container_asks_the_engine_for_its_process(monkeypatch):
         agent.dial("host:host-a:/no/such/socket")
 
 
-def test_a_virtual_machine_is_a_process_of_qemu(tmp_path):
-    program = tmp_path / "qemu-system-x86_64"
+@contextlib.contextmanager
+def running_as(program):
+    """A process of that name."""
     shutil.copy(shutil.which("sleep"), program)
     with subprocess.Popen([program, "60"]) as process:
         try:
-            (found,) = (it for it in state.read_machines() if it["pid"] == process.pid)
+            deadline = time.monotonic() + 10
+            # The new process has this one's name until it runs the program.
+            while Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")[1:2] != [b"60"]:
+                assert time.monotonic() < deadline
+            yield process.pid
         finally:
             process.kill()
+
+
+def test_a_virtual_machine_is_a_process_of_qemu(tmp_path):
+    program = tmp_path / "qemu-system-x86_64"
+    with running_as(program) as pid:
+        (found,) = (it for it in state.read_machines() if it["pid"] == pid)
     assert found["command"] == [str(program), "60"]
     assert found["inode"] == Path("/proc/self/ns/net").stat().st_ino
     assert found["taps"] == found["macvtaps"] == []
+
+
+@pytest.mark.parametrize("name", ["проверка-связи", "qemu-system-проверка"])
+def test_a_processs_name_that_is_cut_within_a_character_does_no_harm(name, tmp_path):
+    with running_as(tmp_path / name) as pid:
+        found = [it["pid"] for it in state.read_machines()]
+    assert (pid in found) == name.startswith("qemu")
+
+
+def test_a_tap_whose_interface_is_gone_has_no_name(tmp_path):
+    (tmp_path / "fd").mkdir()
+    (tmp_path / "fdinfo").mkdir()
+    for number, (device, info) in enumerate(
+        [("/dev/net/tun", "pos:\t0\niff:\t\n"), ("/dev/net/tun", "iff:\ttap0\n"),
+         ("/dev/tap12", ""), ("socket:[1]", ""), ("/dev/tap", "")]
+    ):  # fmt: skip
+        (tmp_path / "fd" / str(number)).symlink_to(device)
+        (tmp_path / "fdinfo" / str(number)).write_text(info)
+    assert state.read_taps(tmp_path) == (["tap0"], [12])

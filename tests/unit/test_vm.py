@@ -33,7 +33,7 @@ def test_an_interface_that_is_not_there_is_refused_with_the_command_that_makes_i
 @pytest.mark.parametrize("words", [["stop"], ["exec", "true"]])
 def test_without_a_machine_that_is_said(words, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(vm, "RUN", str(tmp_path))
-    assert vm.main(words) == 1
+    assert vm.main(words) == (1 if words == ["stop"] else 125)
     assert "no VM runs on this host" in capsys.readouterr().err
 
 
@@ -85,6 +85,8 @@ def ask(folder, line="ls", seconds=5.0, alive=lambda: True):
         [b"TOKEN begin\none\ntwo\n\nTOKEN 3\n"],
         [b"TOKEN begin\none\nt", b"wo\n", b"\n", b"TOKEN 3", b"\n"],
         [b"TOKEN", b" begin\none\ntwo\n\nTOKEN ", b"3\n"],
+        [b"TOKEN begin\none\ntwo\n\nTOKEN 3\nof a job in the background\n"],
+        [b"TOKEN begin\none\ntwo\n\nTOKEN 3", b"\nof a job in the"],
     ],
 )
 def test_an_answer_is_whole_however_it_comes(shell, tmp_path, pieces):
@@ -105,7 +107,7 @@ def test_a_command_of_several_lines_says_how_many(shell, tmp_path):
 
 def test_a_machine_that_does_not_answer_is_waited_for_that_long(shell, tmp_path):
     shell(b"TOKEN begin\nstill ")
-    with pytest.raises(vm.Refused, match="not finished"):
+    with pytest.raises(vm.Refused, match="no answer in time"):
         ask(tmp_path, seconds=0.3)
 
 
@@ -114,3 +116,18 @@ def test_a_machine_that_ended_is_not_waited_for(shell, tmp_path, monkeypatch):
     shell(b"TOKEN begin\nstill ")
     with pytest.raises(vm.Refused, match="the VM ended"):
         ask(tmp_path, seconds=60, alive=lambda: False)
+
+
+def test_what_is_longer_than_a_pipe_holds_does_not_outlast_the_deadline(tmp_path):
+    vm.make_pipes(str(tmp_path))
+    with pytest.raises(vm.Late):
+        ask(tmp_path, "x" * (1 << 20), seconds=0.3)
+
+
+def test_one_at_a_time_talks_with_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(vm, "RUN", str(tmp_path))
+    with vm.locked(time.monotonic()):
+        with pytest.raises(vm.Late, match="another command"), vm.locked(time.monotonic() + 0.2):
+            pass
+    with vm.locked(time.monotonic()):
+        pass

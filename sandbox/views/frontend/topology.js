@@ -78,7 +78,6 @@ function chamferedPath(context, x, y, width, height) {
   context.closePath();
 }
 
-// Shapes with the label inside that vis-network does not have.
 function octagonPath(context, x, y, width, height) {
   const cut = 8;
   context.beginPath();
@@ -93,6 +92,7 @@ function octagonPath(context, x, y, width, height) {
   context.closePath();
 }
 
+// Shapes with the label inside that vis-network does not have.
 const OUTLINES = {
   cable: (context, x, y, w, h) => roundedPath(context, x, y, w, h, h / 2),
   pill: (context, x, y, w, h) => roundedPath(context, x, y, w, h, Math.min(16, h / 2)),
