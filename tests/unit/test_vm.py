@@ -126,8 +126,8 @@ def test_what_is_longer_than_a_pipe_holds_does_not_outlast_the_deadline(tmp_path
 
 def test_one_at_a_time_talks_with_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(vm, "RUN", str(tmp_path))
-    with vm.locked(time.monotonic()):
-        with pytest.raises(vm.Late, match="another command"), vm.locked(time.monotonic() + 0.2):
-            pass
+    now = time.monotonic()
+    with vm.locked(now), pytest.raises(vm.Late, match="another command"), vm.locked(now + 0.2):
+        pass
     with vm.locked(time.monotonic()):
         pass
