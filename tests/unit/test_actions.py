@@ -35,6 +35,9 @@ from sandbox.actions import Refused
         (lambda: actions.ping("web", "-f 10.0.0.1"), "to"),
         (lambda: actions.ping("web", "a; b"), "to"),
         (lambda: actions.curl("web", "shop", 0), "port"),
+        (lambda: actions.start_vm(""), "vm_network"),
+        (lambda: actions.run_in_vm(" "), "vm_command"),
+        (lambda: actions.run_in_vm("-x"), "vm_command"),
     ],
 )  # fmt: skip
 def test_a_bad_request_is_refused_at_its_field(ask, field):
@@ -62,3 +65,22 @@ def test_a_bad_request_is_refused_at_its_field(ask, field):
 )  # fmt: skip
 def test_an_action_says_the_docker_command_that_does_the_same(action, command):
     assert str(action) == command
+
+
+def test_a_virtual_machine_is_put_on_each_of_the_networks_that_are_offered():
+    offered = actions.vm_networks(["br-1", "docker0"], ["eth0"])
+    assert offered == ("user-mode NAT", "tap in br-1", "tap in docker0", "macvtap on eth0")
+    lines = {network: [str(step) for step in actions.start_vm(network)] for network in offered}
+    assert lines["user-mode NAT"] == ["vm start"]
+    assert lines["tap in br-1"][1:] == ["ip link set tap0 master br-1 up", "vm start --tap tap0"]
+    assert lines["macvtap on eth0"][0].startswith("ip link add macvtap0 link eth0 ")
+
+
+def test_what_a_failed_start_left_is_made_anew():
+    steps = [*map(str, actions.start_vm("tap in docker0", ["lo", "tap0", "docker0"]))]
+    assert steps[:2] == ["ip link delete tap0", "ip tuntap add tap0 mode tap"]
+
+
+def test_a_line_for_the_virtual_machine_is_one_word():
+    step = actions.run_in_vm(" echo 'a b'; ls ")
+    assert step.command == ("vm", "exec", "echo 'a b'; ls")
