@@ -26,9 +26,7 @@ PROGRAMS = ("/usr/sbin/nft",)
 SECONDS = 120
 # What is asked of it before it is saved, so that it comes back with its files read and its kernel
 # at rest; all that it has to do at first is slow where its processor is emulated twice.
-WARM_UP = (
-    "ip link && nft list ruleset && ping -c 1 127.0.0.1 && wget -q -O - http://127.0.0.1 && sleep 5"
-)
+WARM_UP = "nft --version && ip link && ping -c 1 127.0.0.1 && wget -q -O - 127.0.0.1 && sleep 5"
 
 
 def build(folder):
@@ -49,7 +47,8 @@ def build(folder):
             vm.await_ready(process, vm.BOOT_SECONDS, work, boot=True)
             seconds = time.monotonic() - began
             deadline = time.monotonic() + SECONDS
-            if vm.ask(work, WARM_UP, vm.write, deadline, lambda: process.poll() is None):
+            said = sys.stderr.buffer.write
+            if vm.ask(work, WARM_UP, said, deadline, lambda: process.poll() is None):
                 raise vm.Refused("the programs of the VM do not run")
             save(f"{work}/monitor", f"{folder}/state")
         except BaseException:
