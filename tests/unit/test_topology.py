@@ -533,6 +533,18 @@ def test_a_lessons_stored_output_is_small():
         assert len(Topology(snapshots.lesson(), detail=detail)._html(carry=False).encode()) < 25_000
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("lessons/*.ipynb")), ids=lambda path: path.stem)
+def test_stored_pictures_carry_the_front_end_of_today(path):
+    """make outputs renews them; nbval would find it too, an hour later."""
+    cells = json.loads(path.read_text())["cells"]
+    shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", ())]
+    pages = ["".join(data["text/html"]) for data in shown if "text/html" in data]
+    carrying = [page for page in pages if "class Picture" in page]
+    parts = topology.front_end("topology.js"), to_script(topology.front_end("topology.css"))
+    assert all(part in page for page in carrying for part in parts)
+    assert len(carrying) == any("wire-by-wire-topology" in page for page in pages)
+
+
 @pytest.fixture
 def notebook(monkeypatch):
     """Runs a cell: run(cell's id, request's id, number of topologies) → which carry."""
