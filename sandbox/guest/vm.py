@@ -17,6 +17,8 @@ import sys
 import time
 
 QEMU = "qemu-system-x86_64"
+# What QEMU calls the machine, and the model of the hosts' state too.
+NAME = "vm"
 # Made by vm_build.py: vmlinuz, initrd, state (QEMU's migration stream), boot.json.
 FILES = "/usr/share/wire-by-wire/vm"
 RUN = "/run/wire-by-wire/vm"
@@ -71,7 +73,8 @@ def main(arguments=None):
         # As docker exec does: any other status is that of the command inside.
         return 125 if chosen.command == "exec" else 1
     except KeyboardInterrupt:
-        print("vm: interrupted; what runs in the VM goes on, or vm stop ends it", file=sys.stderr)
+        left = "; what runs in the VM goes on until it ends" if chosen.command == "exec" else ""
+        print(f"vm: interrupted{left}", file=sys.stderr)
         return 130
     return 0
 
@@ -121,7 +124,7 @@ def node(path):
 def command(net, folder):
     """QEMU's words, but for what it boots. folder: of its sockets."""
     return [
-        QEMU, "-name", "vm", "-machine", "pc,usb=off,vmport=off", "-accel", "tcg,tb-size=64",
+        QEMU, "-name", NAME, "-machine", "pc,usb=off,vmport=off", "-accel", "tcg,tb-size=64",
         # Its clock follows its instructions: by a real clock, an emulated processor that runs
         # slowly would do little but answer timer interrupts.
         "-icount", "shift=3,sleep=on",

@@ -16,6 +16,7 @@ from sandbox import actions
 from sandbox.actions import Action, HostCommand, Refused
 from sandbox.errors import SandboxError
 from sandbox.events import EngineEvents
+from sandbox.guest import vm
 from sandbox.model.difference import steady
 from sandbox.model.state import HostState, Snapshot
 from sandbox.sandbox import Sandbox
@@ -28,8 +29,6 @@ __all__ = ["Panel"]
 BURST_SECONDS = 4.0
 DEFAULT_PARENT = "eth0"
 BUILT_IN = ("bridge", "host", "none")
-# What the command vm calls the machine that it starts.
-VM = "vm"
 
 
 class _Field:
@@ -464,7 +463,7 @@ class Panel(widgets.VBox):
 
     def _on_start_vm(self) -> None:
         state = self._vm_state()
-        if any(machine.name == VM for machine in state.machines):
+        if any(machine.name == vm.NAME for machine in state.machines):
             raise Refused("vm_network", f"A VM runs on {state.name} already.", fix="Stop it.")
         there = [it.name for it in state.namespace.interfaces] if state.namespace else []
         steps = actions.start_vm(self._value("vm_network"), there)
@@ -472,7 +471,7 @@ class Panel(widgets.VBox):
 
     def _on_stop_vm(self) -> None:
         state = self._vm_state()
-        ours = [machine for machine in state.machines if machine.name == VM]
+        ours = [machine for machine in state.machines if machine.name == vm.NAME]
         steps = actions.stop_vm(ref.name for machine in ours for ref in machine.interfaces)
         self._run([(state.name, step) for step in steps], "Stopping the VM …")
 

@@ -34,6 +34,8 @@ def test_user_mode_nat_is_a_process_with_sockets_of_the_host(two):
     assert "+ virtual machine vm: user-mode NAT" in changed
     assert (machine().user_mode, machine().interfaces) == (True, ())
     assert ok(a, BOOT_ID) == ok(a, f"docker exec web {BOOT_ID}") != ok(a, f"vm exec {BOOT_ID}")
+    memory = "grep MemTotal /proc/meminfo"
+    assert ok(a, memory) == ok(a, f"docker exec web {memory}") != ok(a, f"vm exec {memory}")
     assert "lease of 10.0.2.15 obtained from 10.0.2.2" in ok(a, "vm exec udhcpc -i eth0 -q -n 2>&1")
 
     assert ok(a, f"vm exec {FETCH} http://198.18.0.12") == "hello from api, you are 198.18.0.11"
@@ -46,6 +48,8 @@ def test_user_mode_nat_is_a_process_with_sockets_of_the_host(two):
     assert "qemu-system" in ok(a, "ss -lntp sport = :8080")
     assert ok(b, "curl -s -m 20 http://198.18.0.11:8080") == "hello from vm, you are 198.18.0.12"
 
+    assert ok(a, "curl -s -m 20 http://127.0.0.1:8080") == "hello from vm, you are 10.0.2.2"
+
     # What its root does stays inside; a container's root may not even try.
     refused = a.run("docker exec web ip link add dummy0 type dummy")
     assert "Operation not permitted" in refused.stderr
@@ -53,7 +57,15 @@ def test_user_mode_nat_is_a_process_with_sockets_of_the_host(two):
     ok(a, "vm exec 'modprobe nf_tables && nft add table ip own'")
     assert "own" in ok(a, "vm exec nft list tables")
     assert a.run("ip link show dummy0").code == 1
-    assert "own" not in ok(a, "nft list tables")
+    tables = ok(a, "nft list tables").splitlines()
+    assert "table ip nat" in tables
+    assert "table ip own" not in tables
+
+    # Allowed to, a container makes one in its own namespace.
+    shown = ok(a, "docker run --rm --cap-add NET_ADMIN toolbox sh -c"
+                  " 'ip link add dummy0 type dummy; ip -br link show dummy0'")  # fmt: skip
+    assert shown.startswith("dummy0")
+    assert a.run("ip link show dummy0").code == 1
 
     late = a.run("vm exec --timeout 2 sleep 6")
     assert (late.code, late.stderr.count("\n")) == (125, 1)
@@ -85,3 +97,15 @@ def test_on_macvtap_it_is_on_the_lan_without_its_host_by_the_macvtaps_address_al
     assert other in ok(b, "ip neigh show 198.18.0.100")
     ok(a, f"ip link set macvtap0 address {other}")
     assert " 0% packet loss" in ok(a, f"{ping} 198.18.0.12")
+
+
+def test_a_bridge_without_an_address_of_the_host_is_internal(fresh):
+    a = fresh.host("a")
+    create = (
+        "docker network create {} -o com.docker.network.bridge.gateway_mode_ipv4=isolated alone"
+    )
+    assert "internal" in a.run(create.format("")).stderr
+    ok(a, create.format("--internal"))
+    bridge = "br-$(docker network inspect -f '{{slice .Id 0 12}}' alone)"
+    assert ok(a, f"ip -o link show {bridge}")
+    assert ok(a, f"ip -o -4 address show {bridge}") == ""
