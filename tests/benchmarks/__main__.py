@@ -77,6 +77,8 @@ def main():
             ("vm exec hostname there", [seconds(lambda: host.run("vm exec hostname"))], "s")
         )
         host.run("vm stop")
+        boot = "vm start --boot; vm stop"
+        rows.append(("vm start --boot", [seconds(lambda: host.run(boot, timeout=900))], "s"))
         rows.append(("resident memory, two hosts just up", memory, "MiB"))
         rows.append(("the same after those containers", [status(ID)["memory"]], "MiB"))
         try:
