@@ -68,8 +68,8 @@ def main(arguments=None):
             return execute(" ".join(words), chosen.timeout)
         else:
             stop()
-    except Refused as refused:
-        print(f"vm: {refused}", file=sys.stderr)
+    except (Refused, OSError) as reason:
+        print(f"vm: {reason}", file=sys.stderr)
         # As docker exec does: any other status is that of the command inside.
         return 125 if chosen.command == "exec" else 1
     except KeyboardInterrupt:
@@ -172,9 +172,9 @@ def start_alone(net, inherited, mac, boot):
             words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             pass_fds=inherited,
         )  # fmt: skip
-    with open(f"{RUN}/pid", "w") as file:
-        file.write(str(process.pid))
     try:
+        with open(f"{RUN}/pid", "w") as file:
+            file.write(str(process.pid))
         await_ready(process, BOOT_SECONDS if boot else START_SECONDS, RUN, boot=boot)
         if mac != MAC:
             change = f"ip link set eth0 down; ip link set eth0 address {mac}; ip link set eth0 up"
@@ -289,12 +289,8 @@ def stop():
 
 def execute(line, seconds):
     """Run a shell's line in the machine; print what it prints, give its exit status."""
-    import signal
-
     if running() is None:
         raise Refused("no VM runs on this host; vm start starts it")
-    # Whoever reads the output may have enough of it.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     deadline = time.monotonic() + seconds
     with locked(deadline):
         if running() is None:
@@ -357,4 +353,8 @@ def ask(folder, line, show, deadline, alive):
 
 
 if __name__ == "__main__":
+    import signal
+
+    # Whoever reads the output may have enough of it.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())

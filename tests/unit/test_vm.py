@@ -37,6 +37,16 @@ def test_without_a_machine_that_is_said(words, tmp_path, monkeypatch, capsys):
     assert "no VM runs on this host" in capsys.readouterr().err
 
 
+def test_what_the_system_refuses_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(vm, "RUN", str(tmp_path))
+    monkeypatch.setattr(vm, "running", os.getpid)
+    assert vm.main(["exec", "true"]) == 125
+    said = capsys.readouterr().err
+    assert said.startswith("vm: ")
+    assert "shell.in" in said
+    assert said.count("\n") == 1
+
+
 def test_a_process_that_took_the_machines_number_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(vm, "RUN", str(tmp_path))
     (tmp_path / "pid").write_text(str(os.getpid()))
