@@ -76,6 +76,7 @@ class Panel(widgets.VBox):
         self._sandbox = sandbox
         self._hosts = {name: sandbox.host(name) for name in sandbox.hosts}
         self._shown = self._baseline = sandbox.snapshot()
+        self._read: dict[str, HostState] = {}
         self._changed_at = 0.0
         self._lock = threading.RLock()
         self._wanted = threading.Event()
@@ -258,9 +259,15 @@ class Panel(widgets.VBox):
         return found
 
     def _offer(self) -> None:
-        """Offer in every list what the chosen host has now."""
+        """Offer in every list what the chosen host has now.
+
+        While it cannot be read, as in a reset, its lists stay: what is chosen would be lost.
+        """
         with self._lock:
-            self._offer_of(self._state)
+            state = self._state
+            if not state.unread:
+                self._read[state.name] = state
+            self._offer_of(self._read.get(state.name, state))
 
     def _offer_of(self, state: HostState) -> None:
         running = [it for it in state.containers if it.state == "running"]
