@@ -44,11 +44,20 @@ class Host:
     """A Docker host of a sandbox.
 
     name: such as ``host-a``.  address: its IPv4 address on the LAN.
+    last_words: gives why the sandbox ended, "" if it did not; asked when the host is silent.
     """
 
-    def __init__(self, name: str, address: str, engine_url: str, agent_path: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        engine_url: str,
+        agent_path: str,
+        last_words: Callable[[], str] = str,
+    ) -> None:
         self.name, self.address = name, address
         self._engine_url, self._agent_path = engine_url, agent_path
+        self._last_words = last_words
 
     def __repr__(self) -> str:
         return f"<Host {self.name} {self.address}>"
@@ -160,7 +169,7 @@ class Host:
     def _unreachable(self, cause: object) -> SandboxError:
         return SandboxError(
             f"{self.name} does not answer.",
-            why=str(cause),
+            why="; ".join(filter(None, (str(cause), self._last_words()))),
             fix="python -m sandbox reset, or sandbox.up() in a notebook",
         )
 

@@ -66,6 +66,7 @@ class Sandbox:
             hosts.address(full),
             self._engine.host_url(self.id, full),
             self._engine.agent_path(self.id, full),
+            lambda: self._engine.last_words(self.id),
         )
 
     def snapshot(self, names: tuple[str, ...] | None = None) -> Snapshot:

@@ -23,6 +23,16 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and item.config.getoption("--no-skip") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, and --no-skip was given: {report.longrepr}"
+    if report.failed and (said := _console()):
+        report.sections.append(("What the VM's kernel said", said))
+
+
+def _console():
+    """The end of what the kernel of the sandbox's VM printed, oops and panic; "" if nothing."""
+    from sandbox.paths import state_dir
+
+    path = state_dir(os.environ["SANDBOX_ID"]) / "console"
+    return path.read_text(errors="replace")[-6000:] if path.exists() else ""
 
 
 @pytest.fixture(autouse=True)

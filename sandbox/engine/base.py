@@ -109,6 +109,10 @@ class Engine(Protocol):
         """The running sandbox, or None. Never starts or waits for one."""
         ...
 
+    def last_words(self, sandbox_id: str) -> str:
+        """Why a sandbox that ran no longer does; "" if that is not known or it does."""
+        ...
+
     def host_url(self, sandbox_id: str, host: str) -> str:
         """Where the Engine API of that host answers, as docker.DockerClient takes it."""
         ...

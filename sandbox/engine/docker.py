@@ -129,6 +129,10 @@ class DockerEngine:
         client.close()
         return state
 
+    def last_words(self, sandbox_id: str) -> str:
+        """See ``Engine.last_words``: what ended it, the Engine's own log says."""
+        return ""
+
     def host_url(self, sandbox_id: str, host: str) -> str:
         """See ``Engine.host_url``."""
         _relay(sandbox_id)

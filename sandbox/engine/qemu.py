@@ -22,18 +22,22 @@ from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 
 __all__ = [
+    "PANIC",
     "QEMU",
     "Monitor",
     "VMSpec",
     "accelerator",
     "command",
     "cpu",
+    "last_words",
     "spawn",
     "version",
 ]
 
 QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 8.0
+# A guest whose kernel panics ends QEMU without a word of QEMU's own: -no-reboot.
+PANIC = "Kernel panic"
 _CMDLINE = (
     "console=ttyS0 quiet panic=-1 init_on_alloc=0 mitigations=off nowatchdog "
     "cgroup_no_v1=all random.trust_cpu=1"
@@ -211,6 +215,18 @@ def spawn(spec: VMSpec, accel: str, log: Path) -> tuple[subprocess.Popen[bytes],
             preexec_fn=_die_with_parent,
         )
     return process, Monitor(monitor), port.detach()
+
+
+def last_words(log: Path, console: Path) -> str:
+    """What a QEMU that ended said last: a panic of the guest's kernel, else its own words.
+
+    log: its output.  console: the guest's serial console.
+    """
+    said, lines = (
+        path.read_text(errors="replace").strip() if path.exists() else "" for path in (log, console)
+    )
+    panic = [line for line in lines.splitlines() if PANIC in line]
+    return "\n".join(panic) or said or "\n".join(lines.splitlines()[-5:]) or "it said nothing"
 
 
 class Monitor:

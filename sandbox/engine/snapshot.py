@@ -183,18 +183,12 @@ def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerC
 
 
 def _ended(process: subprocess.Popen[bytes], folder: Path) -> SandboxError:
-    # A guest whose kernel panics ends QEMU without a word of QEMU's own: -no-reboot.
-    lines = _text(folder / "console").splitlines()
-    panic = [line for line in lines if "Kernel panic" in line]
-    return (_Panic if panic else SandboxError)(
+    said = qemu.last_words(folder / "log", folder / "console")
+    return (_Panic if qemu.PANIC in said else SandboxError)(
         f"QEMU ended with status {process.returncode} while the VM started.",
-        why=_text(folder / "log").strip() or "\n".join(panic or lines[-5:]),
+        why=said,
         fix=f"read all that the VM said in {cache_dir()}/last-failed-boot.log",
     )
-
-
-def _text(path: Path) -> str:
-    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _keep_logs(folder: Path) -> None:

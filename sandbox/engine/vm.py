@@ -8,6 +8,7 @@ import json
 import os
 import select
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sandbox.progress import Progress
 __all__ = ["VMEngine"]
 
 SUPERVISOR = "sandbox.engine.supervisor"
+END_SECONDS = 1.0
 
 
 class VMEngine:
@@ -112,6 +114,19 @@ class VMEngine:
         """See ``Engine.state``."""
         told = _control(sandbox_id, "status")
         return _state(sandbox_id, told) if told else None
+
+    def last_words(self, sandbox_id: str) -> str:
+        """See ``Engine.last_words``."""
+        folder = state_dir(sandbox_id)
+        deadline = time.monotonic() + END_SECONDS
+        while companion.living(sandbox_id):
+            # A connection that breaks is noticed before the supervisor has ended.
+            if time.monotonic() > deadline:
+                return ""
+            time.sleep(0.05)
+        if not folder.exists():
+            return ""
+        return f"its VM ended: {qemu.last_words(folder / 'qemu.log', folder / 'console')}"
 
     def host_url(self, sandbox_id: str, host: str) -> str:
         """See ``Engine.host_url``."""

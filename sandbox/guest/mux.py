@@ -217,7 +217,8 @@ class Mux:
             stream.credit += int.from_bytes(payload, "big")
             self._watch(stream_id)
         elif kind == RESET:
-            self._drop(stream_id)
+            stream.peer_ended = stream.sent_eof = True
+            self._write(stream_id, stream)
 
     def _on_stream(self, stream_id: int, events: int) -> None:
         stream = self._streams[stream_id]
@@ -249,8 +250,10 @@ class Mux:
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._reset(stream_id)
-            return
+            # It takes no more; what it said before may still wait to be read.
+            sent = len(stream.out)
+            stream.out.clear()
+            stream.peer_ended = True
         if sent:
             self._send(CREDIT, stream_id, sent.to_bytes(4, "big"))
         self._settle(stream_id, stream)

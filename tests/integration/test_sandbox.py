@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import sandbox
-from sandbox import capabilities, hosts
+from sandbox import SandboxError, capabilities, hosts
 from sandbox.engine import assets, qemu, snapshot
 from sandbox.engine.vm import VMEngine
 from sandbox.magic import run_cell
@@ -98,6 +98,14 @@ def test_a_killed_kernel_finds_its_hosts_again(fresh):
 
 def test_a_killed_vm_is_recovered_by_up(fresh):
     os.kill(VMEngine().state(fresh.id).pid, signal.SIGKILL)
+    assert sandbox.up(2).host("a").run("true").code == 0
+
+
+def test_a_panic_of_the_vm_is_named(fresh):
+    with pytest.raises(SandboxError, match="host-a does not answer") as caught:
+        fresh.host("a").run("echo c > /proc/sysrq-trigger", timeout=60)
+    assert "its VM ended: " in caught.value.why
+    assert "Kernel panic - not syncing: sysrq triggered crash" in caught.value.why
     assert sandbox.up(2).host("a").run("true").code == 0
 
 

@@ -1,12 +1,15 @@
 """Streams over one link, on socket pairs and a server of the test's own."""
 
+import contextlib
 import os
+import queue
 import socket
 import threading
 import time
 
 import pytest
 
+from sandbox.guest import agent
 from sandbox.guest.mux import WINDOW, Loop, Mux
 
 
@@ -18,6 +21,7 @@ class Ends:
         self.loops = Loop(), Loop()
         self.near = Mux(self.loops[0], a.detach())
         self.far = Mux(self.loops[1], b.detach(), dial=dial)
+        self.deaf = queue.Queue()
         self.running = True
         self.threads = [threading.Thread(target=self._run, args=(loop,)) for loop in self.loops]
         for thread in self.threads:
@@ -57,6 +61,8 @@ def ends():
         ours, theirs = socket.socketpair()
         if target == "echo":
             threading.Thread(target=echo, args=(ours,), daemon=True).start()
+        elif target == "deaf":
+            pair.deaf.put(ours)
         else:
             stuck.append(ours)
         return theirs
@@ -94,6 +100,21 @@ def test_streams_do_not_mix(ends):
 def test_a_target_that_refuses_ends_the_stream(ends):
     with ends.open("nowhere") as sock:
         assert sock.recv(1) == b""
+
+
+@pytest.mark.parametrize("sent", [b"last words", b"x" * 2 * WINDOW])
+def test_what_was_said_is_read_though_its_speaker_listens_no_more(ends, sent):
+    with ends.open("deaf") as sock:
+        sock.sendall(b"said to nobody")
+        deaf = ends.deaf.get(timeout=5)
+        writer = threading.Thread(target=lambda: (deaf.sendall(sent), deaf.close()))
+        writer.start()
+        time.sleep(0.2)
+        with contextlib.suppress(BrokenPipeError):
+            sock.sendall(b"said to nobody")
+        time.sleep(0.2)
+        assert agent.read_exactly(sock, len(sent)) == sent
+        writer.join(5)
 
 
 def test_a_reader_that_never_reads_holds_up_no_other_stream(ends):
