@@ -6,6 +6,7 @@ sb.host("a").run("docker network ls")
 """
 
 from sandbox.advice import choose_driver
+from sandbox.capacity import Density, density
 from sandbox.comparison import Comparison, compare_drivers
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.host import Host, Result
@@ -19,6 +20,7 @@ from sandbox.show import compare_bridges, dissect, firewall, panel, topology, to
 __all__ = [
     "CellFailed",
     "Comparison",
+    "Density",
     "Difference",
     "Host",
     "Outcome",
@@ -29,6 +31,7 @@ __all__ = [
     "choose_driver",
     "compare_bridges",
     "compare_drivers",
+    "density",
     "diff",
     "dissect",
     "down",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Chart", "Table", "table"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Chart", "Lines", "Table", "table"]
 
 
 def table(facts: Mapping[str, Mapping[str, str]]) -> str:
@@ -56,10 +60,7 @@ class Chart:
         return {"text/plain": repr(self), "image/png": self._png()}
 
     def _png(self) -> bytes:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(5 * len(self._panels), 3.2), layout="constrained")
-        axes = figure.subplots(1, len(self._panels), squeeze=False)[0]
+        figure, axes = _panels(len(self._panels))
         for axis, (title, groups) in zip(axes, self._panels.items(), strict=True):
             series = _series(groups)
             height = 0.8 / len(series)
@@ -78,11 +79,56 @@ class Chart:
             axis.set_yticks(range(len(groups)), list(groups))
             axis.invert_yaxis()
             axis.set_title(title, fontsize="medium")
-            axis.spines[["top", "right"]].set_visible(False)
         axes[0].legend(fontsize="small")
-        picture = io.BytesIO()
-        figure.savefig(picture, dpi=90)
-        return picture.getvalue()
+        return _picture(figure)
+
+
+class Lines:
+    """One line in each of several panels, side by side, which a notebook shows as a picture.
+
+    panels: by title, which ends with its unit after a comma, a number for each of 1, 2, 3 …
+    along: what these count.
+    """
+
+    def __init__(self, panels: Mapping[str, Sequence[float]], along: str) -> None:
+        self._panels, self._along = panels, along
+
+    def __repr__(self) -> str:
+        lines = []
+        for title, values in self._panels.items():
+            name, _, unit = title.rpartition(", ")
+            steps = sorted({1, len(values) // 2 or 1, len(values)})
+            said = ", ".join(f"{values[at - 1]:.1f} {unit} at {at}" for at in steps)
+            lines.append(f"{name} by {self._along}: {said}")
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {"text/plain": repr(self), "image/png": self._png()}
+
+    def _png(self) -> bytes:
+        figure, axes = _panels(len(self._panels))
+        for axis, (title, values) in zip(axes, self._panels.items(), strict=True):
+            axis.plot(range(1, len(values) + 1), values, marker=".", markersize=4, linewidth=1)
+            axis.set_ylim(bottom=0)
+            axis.set_xlabel(self._along)
+            axis.set_title(title, fontsize="medium")
+        return _picture(figure)
+
+
+def _panels(count: int) -> tuple[Figure, Sequence[Axes]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * count, 3.2), layout="constrained")
+    axes = figure.subplots(1, count, squeeze=False)[0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _picture(figure: Figure) -> bytes:
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=90)
+    return picture.getvalue()
 
 
 def _series(groups: Mapping[str, Mapping[str, float]]) -> Sequence[str]:

@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import sandbox
+from sandbox.capacity import density
 from sandbox.engine.vm import VMEngine
 from sandbox.progress import Quiet
 from sandbox.status import status
@@ -79,6 +80,10 @@ def main():
         host.run("vm stop")
         boot = "vm start --boot; vm stop"
         rows.append(("vm start --boot", [seconds(lambda: host.run(boot, timeout=900))], "s"))
+        box.reset(Quiet())
+        crowd = density(20, id=ID)
+        rows.append(("start of each of 20 containers", list(crowd.seconds), "s"))
+        rows.append(("memory of each of them", [crowd.memory[-1] / 20], "MiB"))
         rows.append(("resident memory, two hosts just up", memory, "MiB"))
         rows.append(("the same after those containers", [status(ID)["memory"]], "MiB"))
         try:

@@ -15,10 +15,11 @@ from sandbox.errors import SandboxError
 
 def test_the_public_surface_is_pinned():
     assert sandbox.__all__ == [
-        "CellFailed", "Comparison", "Difference", "Host", "Outcome", "Result", "Sandbox",
-        "SandboxError", "Snapshot", "choose_driver", "compare_bridges", "compare_drivers", "diff",
-        "dissect", "down", "find", "firewall", "host", "outcome", "panel", "predict", "quiz",
-        "reset", "snapshot", "topology", "topology_text", "up",
+        "CellFailed", "Comparison", "Density", "Difference", "Host", "Outcome", "Result",
+        "Sandbox", "SandboxError", "Snapshot", "choose_driver", "compare_bridges",
+        "compare_drivers", "density", "diff", "dissect", "down", "find", "firewall", "host",
+        "outcome", "panel", "predict", "quiz", "reset", "snapshot", "topology", "topology_text",
+        "up",
     ]  # fmt: skip
 
 

@@ -1,0 +1,105 @@
+"""How many containers a host holds: what each costs in memory and in time to start."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox import actions
+from sandbox.errors import SandboxError
+from sandbox.progress import best
+from sandbox.sandbox import running
+
+if TYPE_CHECKING:
+    from sandbox.host import Host
+    from sandbox.views.comparison import Lines
+
+__all__ = ["Density", "density"]
+
+NETWORK = "crowd"
+MOST = 500
+# With less than this the kernel would end some process of the host's, as likely dockerd's.
+SPARE_MIB = 60
+AVAILABLE = "awk '/^MemAvailable/ {print $2}' /proc/meminfo"
+
+
+@dataclass(frozen=True, slots=True)
+class Density:
+    """What containers cost, in the order that they were started in.
+
+    seconds: how long each took from the call of the Engine's API until its process ran.
+    memory: MiB of the host's that were in use after each start, less what was in use before.
+    """
+
+    seconds: tuple[float, ...]
+    memory: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        count = len(self.seconds)
+        half = max(1, count // 2)
+        first, last = (
+            sum(times) / len(times) for times in (self.seconds[:half], self.seconds[-half:])
+        )
+        return "\n".join(
+            (
+                f"{count} containers of one image run on the network {NETWORK}",
+                f"start: {first:.1f} s each in the first half, {last:.1f} s each in the second",
+                f"memory: {self.memory[-1]:.0f} MiB in all, {self.memory[-1] / count:.1f} MiB each",
+            )
+        )
+
+    def chart(self) -> Lines:
+        """Memory and start time by number of containers."""
+        from sandbox.views.comparison import Lines
+
+        return Lines({"memory in use, MiB": self.memory, "start, s": self.seconds}, "containers")
+
+
+def density(count: int = 50, *, host: str = "a", id: str | None = None) -> Density:
+    """Start that many containers of the toolbox image on one host, and measure each.
+
+    They are named ``crowd-1`` and so on, on a network ``crowd`` made for them, and stay there.
+
+    count: 1 to 500.  host: ``a`` or ``host-a``.
+
+    Raises SandboxError if count is none of those, no sandbox runs, the Engine refuses one, or the
+    host's memory comes to its end; those that were started then run on.
+    """
+    if not 1 <= count <= MOST:
+        raise SandboxError(f"{count} containers cannot be asked for.", fix=f"Ask for 1 to {MOST}.")
+    there = running(id).host(host)
+    shown = best()
+    try:
+        actions.perform(there, actions.create_network(NETWORK))
+    except actions.Refused as refused:
+        raise SandboxError(
+            f"{there.name} could not be given a new network {NETWORK}.",
+            why=refused.what,
+            fix="sandbox.reset() puts it back as new; then measure",
+        ) from refused
+    seconds, memory = [], []
+    free = before = _available(there)
+    for number in range(1, count + 1):
+        if free < SPARE_MIB:
+            raise SandboxError(
+                f"{there.name} has {free:.0f} MiB of memory left after {number - 1} containers.",
+                fix=f"sandbox.reset(), then ask for at most {number - 1}",
+            )
+        if number % 10 == 1:
+            shown.step(f"Starting container {number} of {count}")
+        start = time.perf_counter()
+        actions.perform(there, actions.run("toolbox", name=f"{NETWORK}-{number}", network=NETWORK))
+        seconds.append(time.perf_counter() - start)
+        free = _available(there)
+        memory.append(before - free)
+    shown.done(f"{count} containers run on {there.name}")
+    return Density(tuple(seconds), tuple(memory))
+
+
+def _available(there: Host) -> float:
+    """MiB that programs on the host could still take, by /proc/meminfo (proc_meminfo(5))."""
+    result = there.run(AVAILABLE)
+    if result.code:
+        raise SandboxError(f"The memory of {there.name} cannot be read.", why=result.stderr)
+    return int(result.stdout) / 1024
