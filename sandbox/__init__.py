@@ -9,13 +9,22 @@ from sandbox.advice import choose_driver
 from sandbox.capacity import Density, density
 from sandbox.comparison import Comparison, compare_drivers
 from sandbox.errors import CellFailed, SandboxError
+from sandbox.faults import break_shop, calls, decision_tree, shop
 from sandbox.host import Host, Result
 from sandbox.magic import load_ipython_extension
 from sandbox.model.difference import Difference, diff
 from sandbox.model.state import Snapshot
 from sandbox.questions import Outcome, outcome, predict, quiz
 from sandbox.sandbox import Sandbox, down, find, host, reset, snapshot, up
-from sandbox.show import compare_bridges, dissect, firewall, panel, topology, topology_text
+from sandbox.show import (
+    compare_bridges,
+    dissect,
+    firewall,
+    panel,
+    practice,
+    topology,
+    topology_text,
+)
 
 __all__ = [
     "CellFailed",
@@ -28,9 +37,12 @@ __all__ = [
     "Sandbox",
     "SandboxError",
     "Snapshot",
+    "break_shop",
+    "calls",
     "choose_driver",
     "compare_bridges",
     "compare_drivers",
+    "decision_tree",
     "density",
     "diff",
     "dissect",
@@ -40,9 +52,11 @@ __all__ = [
     "host",
     "outcome",
     "panel",
+    "practice",
     "predict",
     "quiz",
     "reset",
+    "shop",
     "snapshot",
     "topology",
     "topology_text",

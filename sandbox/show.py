@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     from sandbox.views.ruleset import Ruleset
     from sandbox.views.topology import Topology
     from sandbox.widgets.panel import Panel
+    from sandbox.widgets.practice import Practice
 
-__all__ = ["compare_bridges", "dissect", "firewall", "panel", "topology", "topology_text"]
+__all__ = [
+    "compare_bridges",
+    "dissect",
+    "firewall",
+    "panel",
+    "practice",
+    "topology",
+    "topology_text",
+]
 
 # The last picture of each sandbox, with the count of resets at that time.
 _last: dict[str, tuple[int, Snapshot, Topology]] = {}
 _panels: dict[str, Panel] = {}
+_practices: dict[str, Practice] = {}
 
 
 def topology(
@@ -75,6 +85,24 @@ def panel(*, detail: str = "simple", id: str | None = None) -> Panel:
         earlier.close()
     _panels[sandbox.id] = Panel(sandbox, detail=detail)
     return _panels[sandbox.id]
+
+
+def practice(*, id: str | None = None) -> Practice:
+    """Break things in the shop at random, to be found and repaired; see ``sandbox.shop``.
+
+    A kernel has one of each sandbox: an earlier one is closed.
+
+    Raises SandboxError if no sandbox with two hosts runs.
+    """
+    from sandbox.widgets.practice import Practice
+
+    sandbox = running(id)
+    if len(sandbox.hosts) < 2:
+        raise SandboxError("The shop needs two hosts.", fix="sandbox.up(hosts=2)")
+    if earlier := _practices.pop(sandbox.id, None):
+        earlier.close()
+    _practices[sandbox.id] = Practice(sandbox)
+    return _practices[sandbox.id]
 
 
 def dissect(host: str, path: str, *, frames: int = 1, id: str | None = None) -> Dissection:

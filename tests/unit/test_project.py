@@ -20,7 +20,7 @@ LAYERS = {
     "engine": 1,
     "hosts": 2, "host": 2, "capabilities": 3, "model": 3, "actions": 3, "sandbox": 4, "status": 5,
     "questions": 5, "magic": 5, "events": 5, "views": 5,
-    "advice": 6, "comparison": 6, "capacity": 6, "widgets": 6, "show": 7,
+    "advice": 6, "comparison": 6, "capacity": 6, "faults": 6, "widgets": 6, "show": 7,
     "__init__": 8, "__main__": 9,
 }  # fmt: skip
 MAY_IMPORT_DOCKER = {"engine", "host", "hosts", "actions"}

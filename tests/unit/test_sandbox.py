@@ -15,11 +15,11 @@ from sandbox.errors import SandboxError
 
 def test_the_public_surface_is_pinned():
     assert sandbox.__all__ == [
-        "CellFailed", "Comparison", "Density", "Difference", "Host", "Outcome", "Result",
-        "Sandbox", "SandboxError", "Snapshot", "choose_driver", "compare_bridges",
-        "compare_drivers", "density", "diff", "dissect", "down", "find", "firewall", "host",
-        "outcome", "panel", "predict", "quiz", "reset", "snapshot", "topology", "topology_text",
-        "up",
+        "CellFailed", "Comparison", "Density", "Difference", "Host", "Outcome", "Result", "Sandbox",
+        "SandboxError", "Snapshot", "break_shop", "calls", "choose_driver", "compare_bridges",
+        "compare_drivers", "decision_tree", "density", "diff", "dissect", "down", "find",
+        "firewall", "host", "outcome", "panel", "practice", "predict", "quiz", "reset", "shop",
+        "snapshot", "topology", "topology_text", "up",
     ]  # fmt: skip
 
 

@@ -1,0 +1,162 @@
+"""Practice: something in the shop is broken at random, and a learner finds out what."""
+
+from __future__ import annotations
+
+import html
+import random
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import ipywidgets as widgets
+
+from sandbox import faults
+from sandbox.errors import SandboxError
+from sandbox.faults import FAULTS, STEPS, Fault
+from sandbox.progress import Quiet
+from sandbox.sandbox import Sandbox
+
+__all__ = ["Practice"]
+
+_STEPS = {step.title: step for step in STEPS}
+
+
+class Practice(widgets.VBox):
+    """Opens the shop, breaks one thing, and takes answers to what it is. close() ends it.
+
+    sandbox: one with two hosts.  choose: picks the next fault out of those that are left.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, choose: Callable[[list[Fault]], Fault] = random.choice
+    ) -> None:
+        self._sandbox, self._choose = sandbox, choose
+        self._fault: Fault | None = None
+        self._left: list[Fault] = []
+        self._tries = self._rounds = self._at_first_try = 0
+        self._busy = False
+        self._worker = ThreadPoolExecutor(1)
+        self._calls = widgets.HTML()
+        self._message = widgets.HTML()
+        self._break = self._button("Break something", self._on_break, "in a shop opened anew")
+        self._again = self._button("Call again", self._on_call, "make the four calls")
+        self._guess = widgets.Dropdown(
+            options=[("…", ""), *((fault.cause, fault.name) for fault in FAULTS)],
+            description="What is it?", layout={"width": "auto"},
+        )  # fmt: skip
+        self._guess.observe(lambda _: self._enable(), names="value")
+        self._answer = self._button("That is it", self._on_answer, "check this answer")
+        self._repair = self._button("Show the repair", self._on_repair, "gives the answer away")
+        super().__init__(
+            [
+                widgets.HBox([self._break, self._again]),
+                self._calls,
+                widgets.HBox([self._guess, self._answer, self._repair]),
+                self._message,
+            ]
+        )
+        self.add_class("wire-by-wire-practice")
+        self._say("Press “Break something”. It takes about half a minute.")
+        self._enable()
+
+    def __repr__(self) -> str:
+        return f"<Practice on {', '.join(self._sandbox.hosts)}>"
+
+    def _repr_mimebundle_(self, **options: object) -> dict[str, object] | None:
+        bundle = super()._repr_mimebundle_(**options)
+        if bundle:
+            # The text of all these widgets would say nothing.
+            bundle["text/plain"] = repr(self)
+        return bundle
+
+    def close(self) -> None:
+        """Remove the widgets; what was begun comes to its end."""
+        self._worker.shutdown(wait=False)
+        super().close()
+
+    def _button(self, label: str, act: Callable[[], None], tip: str) -> widgets.Button:
+        button = widgets.Button(description=label, tooltip=tip, layout={"width": "auto"})
+        button.on_click(lambda _: self._start(act))
+        return button
+
+    def _start(self, act: Callable[[], None]) -> None:
+        # Clicks wait in the kernel while a cell runs; only the first of them counts.
+        if not self._busy:
+            self._busy = True
+            self._enable()
+            self._worker.submit(self._work, act)
+
+    def _work(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except SandboxError as error:
+            self._say(str(error), failed=True)
+        except Exception as error:
+            traceback.print_exc()
+            self._say(f"{type(error).__name__}: {error}. Break something anew.", failed=True)
+        finally:
+            self._busy = False
+            self._enable()
+
+    def _enable(self) -> None:
+        idle, broken = not self._busy, self._fault is not None
+        self._break.disabled = not idle
+        self._again.disabled = self._guess.disabled = self._repair.disabled = not (idle and broken)
+        self._answer.disabled = not (idle and broken and self._guess.value)
+
+    def _say(self, text: str, *, failed: bool = False) -> None:
+        role = "alert" if failed else "status"
+        self._message.value = (
+            f'<p role="{role}" style="white-space: pre-wrap">{html.escape(text)}</p>'
+        )
+
+    def _on_break(self) -> None:
+        self._fault = None
+        self._guess.value = self._calls.value = ""
+        self._say("Opening the shop, and breaking something …")
+        faults.shop(id=self._sandbox.id, progress=Quiet())
+        # Each comes once before any comes again.
+        self._left = self._left or list(FAULTS)
+        fault = self._choose(self._left)
+        faults.break_shop(fault.name, id=self._sandbox.id)
+        self._left.remove(fault)
+        self._fault, self._tries = fault, 0
+        self._rounds += 1
+        self._call()
+        self._say("Something is broken. Follow the decision tree, and say what it is.")
+
+    def _call(self) -> faults.Calls:
+        found = faults.calls(id=self._sandbox.id)
+        self._calls.value = found._repr_html_()
+        return found
+
+    def _on_call(self) -> None:
+        if self._call().failed:
+            self._say("Not all calls succeed yet.")
+        else:
+            self._say("All calls succeed: it is repaired. Break the next.")
+
+    def _on_repair(self) -> None:
+        assert self._fault
+        self._tries += 1
+        self._say("\n".join((f"%%host {self._fault.host}", *self._fault.repair)))
+
+    def _on_answer(self) -> None:
+        assert self._fault
+        guessed = next(fault for fault in FAULTS if fault.name == self._guess.value)
+        step = _STEPS[guessed.step]
+        self._tries += 1
+        if guessed is self._fault:
+            self._at_first_try += self._tries == 1
+            verdict = f"✓ Right, and the step “{step.title}” shows it: {step.wrong}"
+            then = (
+                f"Found at the first try: {self._at_first_try} of {self._rounds}. "
+                "Now repair it, and call again."
+            )
+        else:
+            verdict = f"✗ Not so. The step “{step.title}” would show it, and is in order:"
+            if guessed.fails != self._fault.fails:
+                verdict = f"✗ Not so: other calls would fail then. The step “{step.title}”:"
+            then = f"In order would be: {step.whole}"
+        said, _ = faults.look(self._sandbox, step)
+        self._say(f"{verdict}\nhost-{step.host}$ {step.command}\n{said}\n{then}")
