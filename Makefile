@@ -29,9 +29,13 @@ lab: setup ## Open the course in JupyterLab
 	    --ServerApp.terminado_settings="shell_command=['bash', '--rcfile', '$(CURDIR)/scripts/terminal.bashrc']" \
 	    $(LAB_OPTIONS)
 
-test: setup lint ## Run every test
+# Each worker has a VM, which keeps one processor and a third of another busy.
+WORKERS ?= 2
+
+test: setup lint ## Run every test, on two VMs beside each other
 	@scripts/system-packages chromium
-	$(RUN) -m pytest --no-skip tests/unit tests/integration tests/lessons tests/browser
+	$(RUN) -m pytest --no-skip -n $(WORKERS) --dist loadgroup tests/unit tests/integration \
+	    tests/lessons tests/browser
 
 test-fast: .venv/ready ## Run the tests that need no engine
 	$(RUN) -m pytest tests/unit

@@ -275,7 +275,7 @@ class Calls:
         commands = {call.title: f"host-{call.host}$ {call.command}" for call in CALLS}
         cell = '<td style="text-align: left">{}</td>'
         rows = "".join(
-            f"<tr><td>{'✗ failed' if words else '✓ works'}</td>"
+            f"<tr><td style='white-space: nowrap'>{'✗ failed' if words else '✓ works'}</td>"
             + cell.format(html.escape(title))
             + cell.format(f"<code>{html.escape(commands[title])}</code>")
             + cell.format(html.escape(words))

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# Kernels that nbval starts use this sandbox, and do not touch the developer's own.
+# Kernels that nbval starts use this sandbox, and do not touch the developer's own. Each worker of
+# pytest-xdist has one of its own; workers inherit the first one's name.
 os.environ.setdefault("SANDBOX_ID", "test")
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["SANDBOX_ID"] += f"-{worker}"
 os.environ["SANDBOX_ENGINE"] = "vm"
 
 
@@ -15,6 +18,14 @@ def pytest_addoption(parser):
     parser.addoption(
         "--no-skip", action="store_true", help="a test that would be skipped fails instead"
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """The tests of a file share fixtures, and go to one worker; each lesson may go to any."""
+    for item in items:
+        alone = item.path.name == "test_lessons.py"
+        item.add_marker(pytest.mark.xdist_group(item.name if alone else item.path.name))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -7,6 +7,7 @@ import html
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -378,6 +379,9 @@ class Panel(widgets.VBox):
             self._refuse(refused, blamed)
         except SandboxError as error:
             self._answer(str(error), failed=True)
+        except Exception as error:
+            traceback.print_exc()
+            self._answer(f"{type(error).__name__}: {error}", failed=True)
         finally:
             # Events tell of most changes; a probe and a failure may have none.
             self._wanted.set()

@@ -104,10 +104,13 @@ class Practice(widgets.VBox):
         self._again.disabled = self._guess.disabled = self._repair.disabled = not (idle and broken)
         self._answer.disabled = not (idle and broken and self._guess.value)
 
-    def _say(self, text: str, *, failed: bool = False) -> None:
+    def _say(self, text: str, shown: str = "", then: str = "", *, failed: bool = False) -> None:
+        """Show a text, what a command showed or is, and what to do then."""
         role = "alert" if failed else "status"
+        block = f"<pre>{html.escape(shown)}</pre>" if shown else ""
         self._message.value = (
-            f'<p role="{role}" style="white-space: pre-wrap">{html.escape(text)}</p>'
+            f'<div role="{role}"><p style="white-space: pre-line">{html.escape(text)}</p>{block}'
+            f"<p>{html.escape(then)}</p></div>"
         )
 
     def _on_break(self) -> None:
@@ -139,7 +142,8 @@ class Practice(widgets.VBox):
     def _on_repair(self) -> None:
         assert self._fault
         self._tries += 1
-        self._say("\n".join((f"%%host {self._fault.host}", *self._fault.repair)))
+        lines = "\n".join((f"%%host {self._fault.host}", *self._fault.repair))
+        self._say("In a cell:", lines, "Then call again.")
 
     def _on_answer(self) -> None:
         assert self._fault
@@ -159,4 +163,4 @@ class Practice(widgets.VBox):
                 verdict = f"✗ Not so: other calls would fail then. The step “{step.title}”:"
             then = f"In order would be: {step.whole}"
         said, _ = faults.look(self._sandbox, step)
-        self._say(f"{verdict}\nhost-{step.host}$ {step.command}\n{said}\n{then}")
+        self._say(verdict, f"host-{step.host}$ {step.command}\n{said}", then)

@@ -10,12 +10,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("path", sorted(ROOT.glob("lessons/*.ipynb")), ids=lambda p: p.stem)
 def test_a_lesson_prints_what_is_stored(path, sandbox_up):
     command = [
         sys.executable, "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-q",
-        "--nbval-cell-timeout=240", "--nbval-current-env",
+        "--nbval-cell-timeout=600", "--nbval-current-env",
         f"--nbval-sanitize-with={ROOT}/tests/lessons/sanitize.cfg",
         "-o", "addopts=", "-c", "/dev/null", str(path),
     ]  # fmt: skip
