@@ -67,8 +67,10 @@ def density(count: int = 50, *, host: str = "a", id: str | None = None) -> Densi
     Raises SandboxError if count is none of those, no sandbox runs, the Engine refuses one, or the
     host's memory comes to its end; those that were started then run on.
     """
-    if not 1 <= count <= MOST:
-        raise SandboxError(f"{count} containers cannot be asked for.", fix=f"Ask for 1 to {MOST}.")
+    if not isinstance(count, int) or not 1 <= count <= MOST:
+        raise SandboxError(
+            f"{count!r} containers cannot be asked for.", fix=f"Ask for 1 to {MOST}."
+        )
     there = running(id).host(host)
     shown = best()
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from sandbox.errors import SandboxError
 from sandbox.guest import agent
@@ -27,6 +28,8 @@ __all__ = [
     "topology",
     "topology_text",
 ]
+
+_Shown = TypeVar("_Shown", "Panel", "Practice")
 
 # The last picture of each sandbox, with the count of resets at that time.
 _last: dict[str, tuple[int, Snapshot, Topology]] = {}
@@ -81,28 +84,26 @@ def panel(*, detail: str = "simple", id: str | None = None) -> Panel:
     from sandbox.widgets.panel import Panel
 
     sandbox = running(id)
-    if earlier := _panels.pop(sandbox.id, None):
-        earlier.close()
-    _panels[sandbox.id] = Panel(sandbox, detail=detail)
-    return _panels[sandbox.id]
+    return _in_place_of(_panels, sandbox.id, lambda: Panel(sandbox, detail=detail))
 
 
 def practice(*, id: str | None = None) -> Practice:
     """Break things in the shop at random, to be found and repaired; see ``sandbox.shop``.
 
-    A kernel has one of each sandbox: an earlier one is closed.
-
-    Raises SandboxError if no sandbox with two hosts runs.
+    A kernel has one of each sandbox: an earlier one is closed. Raises SandboxError if no sandbox
+    runs.
     """
     from sandbox.widgets.practice import Practice
 
     sandbox = running(id)
-    if len(sandbox.hosts) < 2:
-        raise SandboxError("The shop needs two hosts.", fix="sandbox.up(hosts=2)")
-    if earlier := _practices.pop(sandbox.id, None):
+    return _in_place_of(_practices, sandbox.id, lambda: Practice(sandbox))
+
+
+def _in_place_of(kept: dict[str, _Shown], sandbox_id: str, make: Callable[[], _Shown]) -> _Shown:
+    if earlier := kept.pop(sandbox_id, None):
         earlier.close()
-    _practices[sandbox.id] = Practice(sandbox)
-    return _practices[sandbox.id]
+    kept[sandbox_id] = make()
+    return kept[sandbox_id]
 
 
 def dissect(host: str, path: str, *, frames: int = 1, id: str | None = None) -> Dissection:

@@ -7,7 +7,6 @@ import html
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,6 +22,7 @@ from sandbox.model.state import HostState, Snapshot
 from sandbox.sandbox import Sandbox
 from sandbox.views.console import Console
 from sandbox.views.live import LiveTopology
+from sandbox.widgets.box import Box
 
 __all__ = ["Panel"]
 
@@ -66,7 +66,7 @@ class _Field:
             self.control.value = kept if kept in listed else next(iter(listed), None)
 
 
-class Panel(widgets.VBox):
+class Panel(Box):
     """Controls for the hosts of a running sandbox beside their topology, which follows live.
 
     Each click shows the docker command that does the same. close() ends it; it survives a reset
@@ -104,13 +104,6 @@ class Panel(widgets.VBox):
 
     def __repr__(self) -> str:
         return f"<Panel of {', '.join(self._hosts)}>"
-
-    def _repr_mimebundle_(self, **options: object) -> dict[str, object] | None:
-        bundle = super()._repr_mimebundle_(**options)
-        if bundle:
-            # The text of all these widgets would say nothing.
-            bundle["text/plain"] = repr(self)
-        return bundle
 
     def close(self) -> None:
         """Stop following the hosts and remove the widgets."""
@@ -380,7 +373,6 @@ class Panel(widgets.VBox):
         except SandboxError as error:
             self._answer(str(error), failed=True)
         except Exception as error:
-            traceback.print_exc()
             self._answer(f"{type(error).__name__}: {error}", failed=True)
         finally:
             # Events tell of most changes; a probe and a failure may have none.

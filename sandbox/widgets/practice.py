@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import random
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,13 +14,14 @@ from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, STEPS, Fault
 from sandbox.progress import Quiet
 from sandbox.sandbox import Sandbox
+from sandbox.widgets.box import Box
 
 __all__ = ["Practice"]
 
 _STEPS = {step.title: step for step in STEPS}
 
 
-class Practice(widgets.VBox):
+class Practice(Box):
     """Opens the shop, breaks one thing, and takes answers to what it is. close() ends it.
 
     sandbox: one with two hosts.  choose: picks the next fault out of those that are left.
@@ -62,13 +62,6 @@ class Practice(widgets.VBox):
     def __repr__(self) -> str:
         return f"<Practice on {', '.join(self._sandbox.hosts)}>"
 
-    def _repr_mimebundle_(self, **options: object) -> dict[str, object] | None:
-        bundle = super()._repr_mimebundle_(**options)
-        if bundle:
-            # The text of all these widgets would say nothing.
-            bundle["text/plain"] = repr(self)
-        return bundle
-
     def close(self) -> None:
         """Remove the widgets; what was begun comes to its end."""
         self._worker.shutdown(wait=False)
@@ -92,7 +85,6 @@ class Practice(widgets.VBox):
         except SandboxError as error:
             self._say(str(error), failed=True)
         except Exception as error:
-            traceback.print_exc()
             self._say(f"{type(error).__name__}: {error}. Break something anew.", failed=True)
         finally:
             self._busy = False
@@ -149,6 +141,7 @@ class Practice(widgets.VBox):
         assert self._fault
         guessed = next(fault for fault in FAULTS if fault.name == self._guess.value)
         step = _STEPS[guessed.step]
+        said, _ = faults.look(self._sandbox, step)
         self._tries += 1
         if guessed is self._fault:
             self._at_first_try += self._tries == 1
@@ -158,9 +151,7 @@ class Practice(widgets.VBox):
                 "Now repair it, and call again."
             )
         else:
-            verdict = f"✗ Not so. The step “{step.title}” would show it, and is in order:"
-            if guessed.fails != self._fault.fails:
-                verdict = f"✗ Not so: other calls would fail then. The step “{step.title}”:"
+            why = "" if guessed.fails == self._fault.fails else " Other calls would fail then."
+            verdict = f"✗ Not so.{why} The step “{step.title}” would show it:"
             then = f"In order would be: {step.whole}"
-        said, _ = faults.look(self._sandbox, step)
         self._say(verdict, f"host-{step.host}$ {step.command}\n{said}", then)

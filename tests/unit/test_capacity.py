@@ -30,7 +30,7 @@ def test_the_chart_is_a_picture_and_a_text():
     ]
 
 
-@pytest.mark.parametrize("count", [0, -1, 501])
+@pytest.mark.parametrize("count", [0, -1, 501, "5", 2.5])
 def test_a_count_that_no_host_could_hold_is_refused(count):
     with pytest.raises(SandboxError, match="cannot be asked for") as caught:
         sandbox.density(count)
