@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 os.environ.setdefault("SANDBOX_ID", "test")
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["SANDBOX_ID"] += f"-{worker}"
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ["SANDBOX_ENGINE"] = "vm"
 
 
@@ -21,11 +22,18 @@ def pytest_addoption(parser):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """The tests of a file share fixtures, and go to one worker; each lesson may go to any."""
+def pytest_collection_modifyitems(config, items):
+    """The tests of a file share fixtures, and go to one worker; each lesson may go to any.
+
+    Time limits are those of a test that has the processors to itself, so each is multiplied by
+    the number of workers that share them.
+    """
     for item in items:
         alone = item.path.name == "test_lessons.py"
         item.add_marker(pytest.mark.xdist_group(item.name if alone else item.path.name))
+        limit = item.get_closest_marker("timeout")
+        seconds = limit.args[0] if limit else float(config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(seconds * WORKERS), append=False)
 
 
 @pytest.hookimpl(hookwrapper=True)

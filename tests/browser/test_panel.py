@@ -12,7 +12,7 @@ from sandbox.progress import Quiet
 from tests.browser.notebook import new_cell, open_lesson, run_code_cell
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 
 def cell_number(source):

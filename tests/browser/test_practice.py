@@ -12,7 +12,7 @@ from tests.browser.notebook import open_lesson, run_code_cell
 from tests.hosts import ok
 
 LESSON = "15-troubleshooting.ipynb"
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.engine
 
 
 @pytest.fixture

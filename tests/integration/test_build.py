@@ -22,7 +22,7 @@ DOCKERS_CAPABILITIES = (
 )  # fmt: skip
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(600)
 def test_the_files_are_built_with_the_rights_of_a_docker_build(tmp_path):
     kept = ",".join(["-all", *(f"+{name}" for name in DOCKERS_CAPABILITIES)])
     # An account without root has none of them anyway.

@@ -23,7 +23,7 @@ def cell(line, text):
     return "".join(written)
 
 
-@pytest.mark.timeout(800)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("scenario", list(capture.SCENARIOS))
 def test_the_captured_states_are_still_what_real_hosts_give(fresh, scenario):
     capture.build(fresh, scenario)
@@ -34,7 +34,7 @@ def test_the_captured_states_are_still_what_real_hosts_give(fresh, scenario):
         assert lasting(now) == lasting(read_host(name, host.address, kept[name]["state"]))
 
 
-@pytest.mark.timeout(800)
+@pytest.mark.timeout(400)
 def test_peers_and_addresses_of_a_random_topology_are_those_that_ip_shows(fresh):
     chance = random.Random(20)
     a = fresh.host("a")
@@ -175,7 +175,7 @@ STEPS = [
 ]  # fmt: skip
 
 
-@pytest.mark.timeout(800)
+@pytest.mark.timeout(400)
 def test_the_command_that_the_panel_shows_does_what_the_panel_does(fresh):
     a, b = fresh.host("a"), fresh.host("b")
     for step in STEPS:

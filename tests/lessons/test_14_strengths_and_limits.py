@@ -7,7 +7,7 @@ from sandbox import capacity
 from sandbox.errors import SandboxError
 from tests.hosts import ok
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.engine
 CTR = "CONTAINERD_ADDRESS=/run/docker/containerd/containerd.sock ctr -n other"
 CAPABILITIES = "grep CapEff /proc/self/status"
 

@@ -9,7 +9,7 @@ from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, STEPS, look
 from tests.hosts import ok
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.engine
 
 
 def wrong_steps(box, steps=STEPS):

@@ -1,5 +1,6 @@
 """Every lesson is run by nbval, and what it prints is compared with what is stored."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,15 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# They share the processors.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", sorted(ROOT.glob("lessons/*.ipynb")), ids=lambda p: p.stem)
 def test_a_lesson_prints_what_is_stored(path, sandbox_up):
     command = [
         sys.executable, "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-q",
-        "--nbval-cell-timeout=600", "--nbval-current-env",
+        f"--nbval-cell-timeout={240 * WORKERS}", "--nbval-current-env",
         f"--nbval-sanitize-with={ROOT}/tests/lessons/sanitize.cfg",
         "-o", "addopts=", "-c", "/dev/null", str(path),
     ]  # fmt: skip
