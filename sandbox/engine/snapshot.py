@@ -31,8 +31,8 @@ __all__ = ["SITE", "memory", "path", "ready", "take"]
 SITE = Site(scope="", labels={LABEL: "vm"}, image="host")
 DATA_SIZE = "6G"
 BOOT_SECONDS = 180.0
-# Now and then a boot under TCG (QEMU 7.2) panics in its first seconds, with "Fatal exception in
-# interrupt"; the next one does not.
+# Now and then a boot under TCG (QEMU 7.2) panicked in its first seconds, and the next one did not:
+# see qemu.processors, which takes the one known cause away.
 BOOTS = 3
 
 
@@ -46,11 +46,27 @@ def memory(recipe: Recipe) -> int:
 
 
 def path(recipe: Recipe, base: Path, accelerator: str) -> Path:
-    """Where the snapshot of this recipe is or will be; its name covers all it depends on."""
+    """Where the snapshot of this recipe is or will be; its name covers all it depends on.
+
+    Its memory holds what the guest has read of the root, so it goes with that very build of the
+    base: another one of the same inputs is another file system.
+    """
     cpu = qemu.cpu() if accelerator != "tcg" else ""
-    inputs = (base.name, qemu.version(), accelerator, cpu, memory(recipe), recipe.key,
-              Path(qemu.__file__).read_bytes(), Path(__file__).read_bytes())  # fmt: skip
+    inputs = (base.name, _uuid(base / "root"), qemu.version(), accelerator, cpu, memory(recipe),
+              recipe.key, Path(qemu.__file__).read_bytes(),
+              Path(__file__).read_bytes())  # fmt: skip
     return cache_dir() / f"snapshot-{assets.digest(*inputs)}"
+
+
+def _uuid(image: Path) -> bytes:
+    """An ext4 image's UUID, which mke2fs makes anew each time; of no image b""."""
+    try:
+        with image.open("rb") as file:
+            # The superblock begins at 1024, s_uuid 0x68 on (Documentation/filesystems/ext4).
+            file.seek(1024 + 0x68)
+            return file.read(16)
+    except FileNotFoundError:
+        return b""
 
 
 def ready(folder: Path) -> bool:

@@ -29,6 +29,11 @@ def test_a_real_processor_is_passed_on_as_it_is():
     assert "norandmaps" not in value(real, "-append").split()
 
 
+def test_no_second_processor_runs_what_the_kernel_patches_under_emulation():
+    assert value(command("tcg"), "-smp") == "1"
+    assert value(command("kvm"), "-smp") == "2"
+
+
 @pytest.mark.parametrize("accelerator", ["tcg", "kvm"])
 def test_the_guest_reaches_nothing_unless_it_may(accelerator):
     assert "restrict=on" in value(command(accelerator), "-netdev")
