@@ -29,12 +29,12 @@ lab: setup ## Open the course in JupyterLab
 	    --ServerApp.terminado_settings="shell_command=['bash', '--rcfile', '$(CURDIR)/scripts/terminal.bashrc']" \
 	    $(LAB_OPTIONS)
 
-# Each worker has a VM, which keeps one processor and a third of another busy.
+# Each worker has a VM, which keeps a processor busy.
 WORKERS ?= 2
 
 test: setup lint ## Run every test, on two VMs beside each other
 	@scripts/system-packages chromium
-	$(RUN) -m pytest --no-skip -n $(WORKERS) --dist loadgroup tests/unit tests/integration \
+	$(RUN) -m pytest --no-skip -n $(WORKERS) --no-loadscope-reorder tests/unit tests/integration \
 	    tests/lessons tests/browser
 
 test-fast: .venv/ready ## Run the tests that need no engine
@@ -51,6 +51,7 @@ outputs: setup ## Run LESSON=lessons/01-… (or all) and store the outputs
 bench: setup ## Measure the sandbox and print a table
 	$(RUN) -m tests.benchmarks
 	$(RUN) -m tests.benchmarks.network_state
+	$(RUN) -m tests.benchmarks.journeys
 
 clean-sandbox: ## Remove every trace of the sandbox, cached files included
 	@if [ -x $(RUN) ]; then $(RUN) -m sandbox down --all --cache; fi

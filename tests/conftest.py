@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
 # Kernels that nbval starts use this sandbox, and do not touch the developer's own. Each worker of
@@ -21,16 +22,23 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """The tests of a file share fixtures, and go to one worker; each lesson may go to any.
+class ByFile(LoadScopeScheduling):
+    """The tests of a file share fixtures, and go to one worker; each lesson may go to any."""
 
-    Time limits are those of a test that has the processors to itself, so each is multiplied by
+    def _split_scope(self, nodeid):
+        file, _, _ = nodeid.partition("::")
+        return nodeid if file.endswith("test_lessons.py") else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Time limits are those of a test that has the processors to itself, so each is multiplied by
     the number of workers that share them.
     """
     for item in items:
-        alone = item.path.name == "test_lessons.py"
-        item.add_marker(pytest.mark.xdist_group(item.name if alone else item.path.name))
         limit = item.get_closest_marker("timeout")
         seconds = limit.args[0] if limit else float(config.getini("timeout"))
         item.add_marker(pytest.mark.timeout(seconds * WORKERS), append=False)

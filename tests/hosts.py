@@ -29,6 +29,17 @@ def until(what, holds, seconds=180):
     return found
 
 
+def make_swarm(manager, worker):
+    """Two hosts' swarm. Once the worker has ingress, a container there can join an overlay: before,
+    its attachment waits, and dockerd gives that 20 s.
+    """
+    ok(manager, f"docker swarm init --advertise-addr {manager.address}")
+    token = ok(manager, "docker swarm join-token -q worker")
+    ok(worker, f"docker swarm join --token {token} {manager.address}:2377")
+    gateways = "docker network inspect -f '{{.Containers}}' docker_gwbridge"
+    until("the worker has ingress", lambda: "ingress-sbox" in worker.run(gateways).stdout)
+
+
 def nobody_answers(host, command):
     """A ping that ran and got no reply; any other failure is none of this."""
     result = host.run(command)
