@@ -11,6 +11,7 @@ from sandbox.comparison import Comparison, compare_drivers
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.faults import break_shop, calls, decision_tree, shop
 from sandbox.host import Host, Result
+from sandbox.journey import compare_journeys, journey
 from sandbox.magic import load_ipython_extension
 from sandbox.model.difference import Difference, diff
 from sandbox.model.state import Snapshot
@@ -20,6 +21,7 @@ from sandbox.show import (
     compare_bridges,
     dissect,
     firewall,
+    follow,
     panel,
     practice,
     topology,
@@ -42,6 +44,7 @@ __all__ = [
     "choose_driver",
     "compare_bridges",
     "compare_drivers",
+    "compare_journeys",
     "decision_tree",
     "density",
     "diff",
@@ -49,7 +52,9 @@ __all__ = [
     "down",
     "find",
     "firewall",
+    "follow",
     "host",
+    "journey",
     "outcome",
     "panel",
     "practice",

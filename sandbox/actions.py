@@ -89,6 +89,10 @@ _LAYERS = re.compile(
 _FIXES = (
     (r"container name .* already in use", "Choose another name, or remove that container."),
     (r"port is already allocated|address already in use", "Choose another port of the host."),
+    (
+        r"attaching to network failed",
+        "If this host has just joined, it is still making the swarm's own networks: try again.",
+    ),
     (r"not a swarm manager", "Make a swarm joins the hosts; its manager creates overlays."),
     (r"has active endpoints", "Disconnect or remove those containers first."),
     (r"overlaps", "Choose a subnet that no other network of this host has."),
@@ -149,7 +153,7 @@ def perform(host: Host, action: Action | HostCommand) -> str:
         return action.act(host.client)
     except APIError as error:
         reason = _plain(error.explanation or str(error))
-        fix = next((fix for said, fix in _FIXES if re.search(said, reason)), "")
+        fix = next((fix for said, fix in _FIXES if re.search(said, reason, re.IGNORECASE)), "")
         raise Refused(_blamed(reason, action), reason, fix=fix) from error
     except (DockerException, OSError) as error:
         raise SandboxError(

@@ -14,7 +14,7 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from sandbox.guest import agent
 if TYPE_CHECKING:
     from docker import DockerClient
 
-__all__ = ["Host", "Result"]
+__all__ = ["Conversation", "Host", "Result"]
 
 INTERRUPT_SECONDS = 3.0
 
@@ -106,6 +106,20 @@ class Host:
         if code:
             raise self._unreachable(taken.text(agent.STDERR).strip())
         return json.loads(taken.text(agent.STDOUT))
+
+    @contextlib.contextmanager
+    def converse(self, request: dict[str, object]) -> Iterator[Conversation]:
+        """A conversation with the host's agent, as ``guest/capture.py`` holds one.
+
+        Raises SandboxError if the host cannot be reached.
+        """
+        with self._request(request) as conn:
+            try:
+                yield Conversation(conn, self._unreachable)
+            finally:
+                # Another thread may wait for an answer.
+                with contextlib.suppress(OSError):
+                    conn.shutdown(socket.SHUT_RDWR)
 
     def stream(
         self,
@@ -223,6 +237,44 @@ class Host:
                 if frame[0] == agent.EXIT:
                     return int(frame[1])
                 os.write(1, frame[1])
+
+
+class Conversation:
+    """Commands to a host's agent and its answers, one after the other, each JSON.
+
+    failed: makes the error for a cause.
+    """
+
+    def __init__(self, conn: socket.socket, failed: Callable[[object], SandboxError]) -> None:
+        self._conn, self._failed, self._heard = conn, failed, b""
+
+    def ask(self, command: dict[str, object], timeout: float) -> dict[str, Any]:
+        """The answer to a command. Raises SandboxError if none comes in that many seconds."""
+        try:
+            agent.send(self._conn, agent.STDIN, json.dumps(command).encode())
+        except OSError as error:
+            raise self._failed(error) from error
+        return self.hear(timeout)
+
+    def hear(self, timeout: float) -> dict[str, Any]:
+        """The next answer. Raises SandboxError if none comes in that many seconds."""
+        deadline = time.monotonic() + timeout
+        while b"\n" not in self._heard:
+            try:
+                self._conn.settimeout(max(0.001, deadline - time.monotonic()))
+                frame = agent.receive(self._conn)
+            except TimeoutError:
+                raise self._failed(f"it took longer than {timeout:.0f} s") from None
+            except OSError as error:
+                raise self._failed(error) from error
+            if frame is None:
+                raise self._failed("the connection broke")
+            kind, payload = frame
+            if kind != agent.STDOUT:
+                raise self._failed(payload.decode(errors="replace").strip())
+            self._heard += payload
+        line, _, self._heard = self._heard.partition(b"\n")
+        return json.loads(line)
 
 
 class _Taken:

@@ -62,10 +62,13 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
     head = _Head(write, options.head)
     take = text_writer(head.write)
     report: list[bytes] = []
+    tail = b""
 
     def output(kind: int, data: bytes) -> None:
+        nonlocal tail
         if kind == agent.STDOUT:
             take(data)
+            tail = (tail + data)[-1000:]
         else:
             report.append(data)
 
@@ -76,7 +79,8 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
     status, _, command = b"".join(report).decode(errors="replace").partition("\n")
     if code and not options.expect_failure:
         failed = f"{command or cell.strip()!r} ended with status {status or code}"
-        raise CellFailed(f"On {target.name}, {failed}.")
+        last = tail.decode(errors="replace").strip().rpartition("\n")[2]
+        raise CellFailed(f"On {target.name}, {failed}.", why=last)
     if options.expect_failure:
         if not code:
             raise CellFailed(f"This cell was expected to fail on {target.name}, and did not.")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sandbox.views.packet import Dissection
     from sandbox.views.ruleset import Ruleset
     from sandbox.views.topology import Topology
+    from sandbox.widgets.follow import Follow
     from sandbox.widgets.panel import Panel
     from sandbox.widgets.practice import Practice
 
@@ -23,18 +24,20 @@ __all__ = [
     "compare_bridges",
     "dissect",
     "firewall",
+    "follow",
     "panel",
     "practice",
     "topology",
     "topology_text",
 ]
 
-_Shown = TypeVar("_Shown", "Panel", "Practice")
+_Shown = TypeVar("_Shown", "Panel", "Practice", "Follow")
 
 # The last picture of each sandbox, with the count of resets at that time.
 _last: dict[str, tuple[int, Snapshot, Topology]] = {}
 _panels: dict[str, Panel] = {}
 _practices: dict[str, Practice] = {}
+_follows: dict[str, Follow] = {}
 
 
 def topology(
@@ -97,6 +100,18 @@ def practice(*, id: str | None = None) -> Practice:
 
     sandbox = running(id)
     return _in_place_of(_practices, sandbox.id, lambda: Practice(sandbox))
+
+
+def follow(*, id: str | None = None) -> Follow:
+    """Controls for a probe: pick source, destination and protocol, send it, watch its journey.
+
+    A kernel has one of each sandbox: an earlier one is closed. Raises SandboxError if no sandbox
+    runs.
+    """
+    from sandbox.widgets.follow import Follow
+
+    sandbox = running(id)
+    return _in_place_of(_follows, sandbox.id, lambda: Follow(sandbox))
 
 
 def _in_place_of(kept: dict[str, _Shown], sandbox_id: str, make: Callable[[], _Shown]) -> _Shown:

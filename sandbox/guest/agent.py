@@ -15,6 +15,7 @@ four bytes of length (network byte order), payload. The first frame is the reque
         sets the clock, feeds the random pool, opens or closes the way out
     {"op": "state"}                                      answered by STDOUT (JSON), EXIT 0
         reads the host's network state (state.py)
+    {"op": "capture", "cookie": "…", "isn": number}      a conversation, see capture.py
     {"op": "settle"}                                                     answered by EXIT 0
         writes back files and leaves free memory zeroed, before a snapshot
 
@@ -85,6 +86,11 @@ def serve_connection(conn):
                 return
             if request["op"] == "state":
                 send_state(conn)
+                return
+            if request["op"] == "capture":
+                from capture import converse
+
+                converse(conn, request)
                 return
             {"resume": resume, "settle": settle}[request["op"]](request)
         except (OSError, subprocess.SubprocessError) as error:

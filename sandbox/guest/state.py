@@ -19,7 +19,7 @@ import struct
 import subprocess
 import threading
 
-__all__ = ["ask_engine", "read"]
+__all__ = ["ask_engine", "one_at_a_time", "read"]
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETNSID = 18, 22, 26, 30, 90
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -49,12 +49,12 @@ TRIES = 3
 NAMED = ("/run/docker/netns", "/run/netns")
 NAMESPACE = "/proc/thread-self/ns/net"
 
-_one_at_a_time = threading.Lock()
+one_at_a_time = threading.Lock()
 
 
 def read():
     """All of it, JSON-ready; netlink dumps are in base64."""
-    with _one_at_a_time, contextlib.ExitStack() as ending:
+    with one_at_a_time, contextlib.ExitStack() as ending:
         saving = {
             name: ending.enter_context(
                 subprocess.Popen(
@@ -304,9 +304,11 @@ def libnftables():
     library = ctypes.CDLL("libnftables.so.1")
     library.nft_ctx_new.restype = ctypes.c_void_p
     library.nft_ctx_new.argtypes = [ctypes.c_uint32]
-    for name in ("buffer_output", "buffer_error", "get_output_buffer", "free"):
+    for name in ("buffer_output", "buffer_error", "get_output_buffer", "get_error_buffer", "free"):
         getattr(library, f"nft_ctx_{name}").argtypes = [ctypes.c_void_p]
     library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
+    library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+    library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
     library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     return library
 

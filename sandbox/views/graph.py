@@ -40,6 +40,7 @@ __all__ = [
     "build",
     "check_detail",
     "compare",
+    "places",
     "port_key",
     "shown_networks",
 ]
@@ -129,6 +130,20 @@ def build(snapshot: Snapshot, detail: str) -> Graph:
     check_detail(detail)
     drawing = (_Full if detail == "full" else _Simple)(snapshot)
     return Graph(tuple(drawing.nodes.values()), tuple(drawing.edges.values()))
+
+
+def places(snapshot: Snapshot, detail: str) -> dict[InterfaceRef, str]:
+    """For each interface the id of the node that shows it at that level of detail."""
+    if detail == "full":
+        return _Full(snapshot).ids
+    drawing = _Simple(snapshot)
+    return {
+        interface.ref: node
+        for host in snapshot.hosts
+        for namespace in host.namespaces
+        for interface in namespace.interfaces
+        if (node := drawing.place(host, namespace, interface)) in drawing.nodes
+    }
 
 
 def compare(now: Graph, before: Graph) -> Graph:
@@ -385,6 +400,23 @@ class _Simple(_Drawing):
                 continue
             for interface in real_interfaces(namespace):
                 self.join(namespace.id, self.segment(host, interface), "attached")
+
+    def place(self, host: HostState, namespace: Namespace, interface: Interface) -> str:
+        """The id of the node that an interface belongs to."""
+        if namespace.kind in {"overlay", "lb"}:
+            return _network_id(host, _short(namespace))
+        if namespace.kind != "host":
+            owner = self.owner(namespace)
+            for name in namespace.containers:
+                container = host.container(name)
+                for endpoint in container.endpoints if container else ():
+                    node = f"{host.name}/{name}@{endpoint.network}"
+                    if endpoint.interface == interface.name and node in self.nodes:
+                        return node
+            return owner if namespace.containers or namespace.kind == "named" else host.name
+        name = interface.name if interface.kind == "bridge" else interface.master
+        bridge = namespace.interface(name)
+        return self.bridged(host, bridge) if bridge else host.name
 
     def plug(self, host: HostState, machine: str, interface: Interface) -> None:
         if interface.parent:

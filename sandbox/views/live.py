@@ -9,16 +9,23 @@ import traitlets
 
 from sandbox.model.state import Snapshot
 from sandbox.views.graph import check_detail
+from sandbox.views.journey import Journey
 from sandbox.views.layout import Layout
 from sandbox.views.picture import draw
-from sandbox.views.topology import front_end, packed_library, to_script
+from sandbox.views.topology import (
+    drawing_script,
+    front_end,
+    packed_library,
+    style,
+    to_script,
+)
 
 __all__ = ["LiveTopology"]
 
 
 def _module() -> str:
     packed = f"const PACKED = {to_script(packed_library())};"
-    return "\n".join([front_end("topology.js"), packed, front_end("live.js")])
+    return "\n".join([drawing_script(), packed, front_end("live.js")])
 
 
 class LiveTopology(anywidget.AnyWidget):
@@ -32,7 +39,7 @@ class LiveTopology(anywidget.AnyWidget):
     """
 
     _esm = _module()
-    _css = front_end("topology.css")
+    _css = style()
     picture = traitlets.Dict().tag(sync=True)
     detail = traitlets.Enum(["simple", "full"], default_value="simple").tag(sync=True)
     selected = traitlets.Unicode("").tag(sync=True)
@@ -62,3 +69,9 @@ class LiveTopology(anywidget.AnyWidget):
         now = draw(snapshot, detail=self.detail, before=before, positions=self.positions)
         self._shown, self.positions = snapshot, now.positions
         self.picture = now.data
+
+    def follow(self, journey: Journey) -> None:
+        """Show a journey, from its first hop on, in place of what was shown."""
+        self.detail = "full"
+        self._shown, self.positions = None, {}
+        self.picture = journey.data()

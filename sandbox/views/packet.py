@@ -1,34 +1,19 @@
-"""The headers of captured frames, from the outside in, as text and as nested boxes."""
+"""The headers of captured frames as text and as nested boxes."""
 
 from __future__ import annotations
 
 import html
 import io
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from sandbox.errors import SandboxError
+from sandbox.model.packet import Header, headers
 
-if TYPE_CHECKING:
-    from scapy.packet import Packet
-
-__all__ = ["Dissection", "Header", "headers", "read_frames"]
+__all__ = ["Dissection", "read_frames"]
 
 ETHERNET = 1  # https://www.tcpdump.org/linktypes.html
-# https://www.iana.org/assignments/icmp-parameters
-_ICMP = {0: "echo reply", 8: "echo request", 11: "time exceeded"}
-_UNREACHABLE = {0: "network", 1: "host", 2: "protocol", 3: "port"}
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """One header of a frame. depth: how many tunnels it is in.  text: its fields in short."""
-
-    protocol: str
-    text: str
-    depth: int
 
 
 class Dissection:
@@ -95,72 +80,3 @@ def read_frames(capture: bytes, first: int) -> list[bytes]:
             fix="tcpdump -c N ends when it has seen N; look at its filter if nothing came.",
         )
     return frames
-
-
-def headers(frame: bytes, names: Mapping[str, str] | None = None) -> Iterator[Header]:
-    """The headers of an Ethernet frame, those within a VXLAN tunnel with it.
-
-    names: who has a MAC address (lower case), such as ``{"02:42:ac:11:00:02": "host-a/web eth0"}``.
-    """
-    from scapy.layers import inet, ipsec, l2, vxlan  # noqa: F401  each registers what is in it
-
-    layer: Packet = l2.Ether(frame)
-    depth = 0
-    while layer:
-        name = str(layer.name)
-        protocol, describe = _SAID.get(name, (name, _length))
-        yield Header(protocol, describe(layer, names or {}), depth)
-        depth += name == "VXLAN"
-        layer = layer.payload
-
-
-_Names = Mapping[str, str]
-
-
-def _mac(address: str, names: _Names) -> str:
-    owner = "everybody" if address == "ff:ff:ff:ff:ff:ff" else names.get(address)
-    return f"{address} ({owner})" if owner else address
-
-
-def _ethernet(layer: Packet, names: _Names) -> str:
-    return f"{_mac(layer.src, names)} → {_mac(layer.dst, names)}"
-
-
-def _arp(layer: Packet, names: _Names) -> str:
-    if layer.op == 1:
-        return f"who has {layer.pdst}? tell {layer.psrc}"
-    return f"{layer.psrc} is at {_mac(layer.hwsrc, names)}"
-
-
-def _ports(layer: Packet, _names: _Names) -> str:
-    return f"port {layer.sport} → port {layer.dport}"
-
-
-def _icmp(layer: Packet, _names: _Names) -> str:
-    text = _ICMP.get(layer.type, f"type {layer.type}")
-    if (layer.type, layer.code) == (3, 4):
-        text = f"fragmentation needed, next MTU {layer.nexthopmtu}"
-    elif layer.type == 3:
-        text = f"{_UNREACHABLE.get(layer.code, f'code {layer.code}')} unreachable"
-    return text
-
-
-def _length(layer: Packet, _names: _Names) -> str:
-    return f"{len(layer)} bytes"
-
-
-# What scapy calls a header: our name of it, and what it says.
-_SAID: dict[str, tuple[str, Callable[[Packet, _Names], str]]] = {
-    "Ethernet": ("Ethernet", _ethernet),
-    "802.1Q": ("802.1Q", lambda layer, _: f"VLAN {layer.vlan}"),
-    "ARP": ("ARP", _arp),
-    "IP": ("IPv4", lambda it, _: f"{it.src} → {it.dst}, {it.len} bytes, TTL {it.ttl}"),
-    "IPv6": ("IPv6", lambda it, _: f"{it.src} → {it.dst}, hop limit {it.hlim}"),
-    "UDP": ("UDP", _ports),
-    "TCP": ("TCP", lambda layer, names: f"{_ports(layer, names)}, flags {layer.flags}"),
-    "VXLAN": ("VXLAN", lambda layer, _: f"VNI {layer.vni}"),
-    "ICMP": ("ICMP", _icmp),
-    "ESP": ("ESP", lambda layer, _: f"{len(layer)} bytes, encrypted"),
-    "Raw": ("payload", _length),
-    "Padding": ("padding", _length),
-}

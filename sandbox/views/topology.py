@@ -15,13 +15,68 @@ from sandbox.views.graph import check_detail
 from sandbox.views.layout import Layout
 from sandbox.views.picture import Positions, draw
 
-__all__ = ["Topology"]
+__all__ = ["Drawing", "Topology"]
 
 FRONTEND = Path(__file__).with_name("frontend")
 LIBRARY = "templates/lib/vis-9.1.2/vis-network.min.js"
 
 
-class Topology:
+class Drawing:
+    """Something that a notebook shows as a picture, and a terminal as text.
+
+    title: of its page.  noun: what it is called in a message.
+    """
+
+    def __init__(self, title: str, noun: str) -> None:
+        self._title, self._noun = title, noun
+
+    @property
+    def text(self) -> str:
+        """What the picture shows, as text."""
+        raise NotImplementedError
+
+    def data(self) -> dict[str, Any]:
+        """What the front end draws, JSON-ready."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture to path as one HTML file that needs no other; return its path.
+
+        Raises SandboxError if it cannot be written.
+        """
+        path = Path(path)
+        page = _template("page.html").render(title=self._title, output=self._html(carry=True))
+        try:
+            path.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise unwritable(f"The {self._noun} could not be saved as {path}.", error) from None
+        return path
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": self.text, "text/html": self._html(carry=_carrier.is_due())}
+
+    def _html(self, *, carry: bool) -> str:
+        # The text is in the page already, for where no script runs.
+        data = {key: value for key, value in self.data().items() if key != "text"}
+        scripts = [carried() if carry else "", front_end("wait.js")]
+        return _template("output.html").render(
+            text=self.text, data=to_script(data), scripts=[s for s in scripts if s]
+        )
+
+
+def unwritable(message: str, error: OSError) -> SandboxError:
+    """The error for a file that the learner named and that cannot be written."""
+    return SandboxError(
+        message,
+        why=error.strerror or str(error),
+        fix="Name a file in a folder that exists and that you may write to.",
+    )
+
+
+class Topology(Drawing):
     """The topology of a snapshot, which a notebook shows as a picture.
 
     detail: what it shows first, "simple" or "full"; a switch in the picture changes it.
@@ -42,7 +97,7 @@ class Topology:
         check_detail(detail)
         self._picture = draw(snapshot, detail=detail, before=before, positions=positions)
         hosts = ", ".join(sorted(host.name for host in snapshot.hosts))
-        self._title = f"Topology of {hosts}" if hosts else "Topology"
+        super().__init__(f"Topology of {hosts}" if hosts else "Topology", "topology")
 
     @property
     def text(self) -> str:
@@ -54,36 +109,8 @@ class Topology:
         """Where everything is, by level of detail; for the next Topology."""
         return self._picture.positions
 
-    def save(self, path: str | Path) -> Path:
-        """Write the picture to path as one HTML file that needs no other; return its path.
-
-        Raises SandboxError if it cannot be written.
-        """
-        path = Path(path)
-        page = _template("page.html").render(title=self._title, output=self._html(carry=True))
-        try:
-            path.write_text(page, encoding="utf-8")
-        except OSError as error:
-            raise SandboxError(
-                f"The topology could not be saved as {path}.",
-                why=error.strerror or str(error),
-                fix="Name a file in a folder that exists and that you may write to.",
-            ) from None
-        return path
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/plain": self.text, "text/html": self._html(carry=_carrier.is_due())}
-
-    def _html(self, *, carry: bool) -> str:
-        # The text is in the page already, for where no script runs.
-        data = {key: value for key, value in self._picture.data.items() if key != "text"}
-        scripts = [carried() if carry else "", front_end("wait.js")]
-        return _template("output.html").render(
-            text=self.text, data=to_script(data), scripts=[s for s in scripts if s]
-        )
+    def data(self) -> dict[str, Any]:
+        return self._picture.data
 
 
 class _Carrier:
@@ -139,8 +166,18 @@ def front_end(name: str) -> str:
 
 def carried() -> str:
     """The script that draws, for all outputs of a page."""
-    css, library = to_script(front_end("topology.css")), to_script(packed_library())
-    return f"(() => {{\n{front_end('topology.js')}\nshare({css}, {library});\n}})();"
+    library = to_script(packed_library())
+    return f"(() => {{\n{drawing_script()}\nshare({to_script(style())}, {library});\n}})();"
+
+
+def drawing_script() -> str:
+    """What draws pictures, and journeys on them."""
+    return "\n".join(map(front_end, ("topology.js", "journey.js")))
+
+
+def style() -> str:
+    """The style of both."""
+    return "\n".join(map(front_end, ("topology.css", "journey.css")))
 
 
 def to_script(value: Any) -> str:

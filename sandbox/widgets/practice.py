@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import html
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import ipywidgets as widgets
 
 from sandbox import faults
-from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, STEPS, Fault
 from sandbox.progress import Quiet
 from sandbox.sandbox import Sandbox
-from sandbox.widgets.box import Box
+from sandbox.widgets.box import Worker
 
 __all__ = ["Practice"]
 
 _STEPS = {step.title: step for step in STEPS}
 
 
-class Practice(Box):
+class Practice(Worker):
     """Opens the shop, breaks one thing, and takes answers to what it is. close() ends it.
 
     sandbox: one with two hosts.  choose: picks the next fault out of those that are left.
@@ -30,14 +27,12 @@ class Practice(Box):
     def __init__(
         self, sandbox: Sandbox, choose: Callable[[list[Fault]], Fault] = random.choice
     ) -> None:
+        super().__init__()
         self._sandbox, self._choose = sandbox, choose
         self._fault: Fault | None = None
         self._left: list[Fault] = []
         self._tries = self._rounds = self._at_first_try = 0
-        self._busy = False
-        self._worker = ThreadPoolExecutor(1)
         self._calls = widgets.HTML()
-        self._message = widgets.HTML()
         self._break = self._button("Break something", self._on_break, "in a shop opened anew")
         self._again = self._button("Call again", self._on_call, "make the four calls")
         self._guess = widgets.Dropdown(
@@ -47,13 +42,11 @@ class Practice(Box):
         self._guess.observe(lambda _: self._enable(), names="value")
         self._answer = self._button("That is it", self._on_answer, "check this answer")
         self._repair = self._button("Show the repair", self._on_repair, "gives the answer away")
-        super().__init__(
-            [
-                widgets.HBox([self._break, self._again]),
-                self._calls,
-                widgets.HBox([self._guess, self._answer, self._repair]),
-                self._message,
-            ]
+        self.children = (
+            widgets.HBox([self._break, self._again]),
+            self._calls,
+            widgets.HBox([self._guess, self._answer, self._repair]),
+            self._message,
         )
         self.add_class("wire-by-wire-practice")
         self._say("Press “Break something”. It takes about half a minute.")
@@ -62,48 +55,11 @@ class Practice(Box):
     def __repr__(self) -> str:
         return f"<Practice on {', '.join(self._sandbox.hosts)}>"
 
-    def close(self) -> None:
-        """Remove the widgets; what was begun comes to its end."""
-        self._worker.shutdown(wait=False)
-        super().close()
-
-    def _button(self, label: str, act: Callable[[], None], tip: str) -> widgets.Button:
-        button = widgets.Button(description=label, tooltip=tip, layout={"width": "auto"})
-        button.on_click(lambda _: self._start(act))
-        return button
-
-    def _start(self, act: Callable[[], None]) -> None:
-        # Clicks wait in the kernel while a cell runs; only the first of them counts.
-        if not self._busy:
-            self._busy = True
-            self._enable()
-            self._worker.submit(self._work, act)
-
-    def _work(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except SandboxError as error:
-            self._say(str(error), failed=True)
-        except Exception as error:
-            self._say(f"{type(error).__name__}: {error}. Break something anew.", failed=True)
-        finally:
-            self._busy = False
-            self._enable()
-
     def _enable(self) -> None:
         idle, broken = not self._busy, self._fault is not None
         self._break.disabled = not idle
         self._again.disabled = self._guess.disabled = self._repair.disabled = not (idle and broken)
         self._answer.disabled = not (idle and broken and self._guess.value)
-
-    def _say(self, text: str, shown: str = "", then: str = "", *, failed: bool = False) -> None:
-        """Show a text, what a command showed or is, and what to do then."""
-        role = "alert" if failed else "status"
-        block = f"<pre>{html.escape(shown)}</pre>" if shown else ""
-        self._message.value = (
-            f'<div role="{role}"><p style="white-space: pre-line">{html.escape(text)}</p>{block}'
-            f"<p>{html.escape(then)}</p></div>"
-        )
 
     def _on_break(self) -> None:
         self._fault = None

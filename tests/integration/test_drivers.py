@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.hosts import ok
+from tests.hosts import make_swarm, ok
 
 pytestmark = pytest.mark.engine
 
@@ -75,9 +75,7 @@ def test_ipvlan_l3_routes_between_hosts(fresh):
 
 def test_overlay_service_answers_on_its_virtual_address_through_ipvs(fresh):
     a, b = fresh.host("a"), fresh.host("b")
-    ok(a, "docker swarm init --advertise-addr 198.18.0.11")
-    token = ok(a, "docker swarm join-token -q worker")
-    ok(b, f"docker swarm join --token {token} 198.18.0.11:2377")
+    make_swarm(a, b)
     ok(a, "docker network create -d overlay --attachable net")
     ok(a, "docker service create -d --name web --network net --replicas 2"
           " --replicas-max-per-node 1 --no-resolve-image toolbox")  # fmt: skip

@@ -227,7 +227,9 @@ def test_a_cell_streams_both_outputs_in_order(sandbox_up):
 
 
 def test_a_cell_stops_at_the_line_that_fails_and_names_it(sandbox_up):
-    with pytest.raises(sandbox.CellFailed, match=r"'ls /nope' ended with status 2"):
+    with pytest.raises(
+        sandbox.CellFailed, match=r"'ls /nope' ended with status 2.*\nWhy: .*'/nope'"
+    ):
         cell("host-a", "echo before\nls /nope\necho after")
 
 

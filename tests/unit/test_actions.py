@@ -1,6 +1,9 @@
 """What cannot be asked of any Engine is refused before one is asked, at the field it is about."""
 
+from types import SimpleNamespace
+
 import pytest
+from docker.errors import APIError
 
 from sandbox import actions
 from sandbox.actions import Refused
@@ -84,3 +87,18 @@ def test_what_a_failed_start_left_is_made_anew():
 def test_a_line_for_the_virtual_machine_is_one_word():
     step = actions.run_in_vm(" echo 'a b'; ls ")
     assert step.command == ("vm", "exec", "echo 'a b'; ls")
+
+
+def test_what_an_engine_says_of_a_late_network_comes_with_what_to_do():
+    said = (
+        "failed to set up container networking: attaching to network failed, make sure your network"
+        " options are correct and check manager logs: context deadline exceeded"
+    )
+
+    def act(client):
+        raise APIError("500 Server Error", explanation=said)
+
+    with pytest.raises(Refused) as refused:
+        actions.perform(SimpleNamespace(client=None), actions.Action(("docker", "start"), act))
+    assert refused.value.what.startswith("Attaching to network failed")
+    assert "If this host has just joined" in refused.value.fix

@@ -2,11 +2,13 @@
 
 import fcntl
 import os
+import subprocess
 import threading
 
 import pytest
 
-from sandbox.engine import assets
+from sandbox import hosts
+from sandbox.engine import assets, qemu, snapshot
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 from sandbox.progress import Quiet
@@ -99,6 +101,23 @@ def test_the_snapshots_used_last_are_kept(cache):
         pass
     build(folders[5])
     assert [folder.exists() for folder in folders] == [True, True, False, False, True, True]
+
+
+def test_a_snapshot_goes_with_the_very_build_of_the_base_that_it_was_taken_on(cache, monkeypatch):
+    """In its memory is what the guest read of that root; a root built again is another one."""
+    monkeypatch.setattr(qemu, "version", lambda: "10.0")
+    base = cache / "base-1"
+    base.mkdir(parents=True)
+
+    def made_anew():
+        (base / "root").unlink(missing_ok=True)
+        command = [assets.which("mke2fs"), "-q", "-t", "ext4", base / "root", "1M"]
+        subprocess.run(command, check=True, capture_output=True)
+        return snapshot.path(hosts.recipe(2), base, "tcg")
+
+    first = made_anew()
+    assert snapshot.path(hosts.recipe(2), base, "tcg") == first
+    assert made_anew() != first
 
 
 def test_the_initramfs_is_a_newc_archive():

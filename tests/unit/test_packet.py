@@ -9,7 +9,8 @@ from scapy.packet import Raw
 from scapy.utils import PcapNgWriter, PcapWriter
 
 from sandbox import SandboxError
-from sandbox.views.packet import Dissection, headers, read_frames
+from sandbox.model.packet import headers
+from sandbox.views.packet import Dissection, read_frames
 
 A, B = "02:00:00:00:00:01", "02:00:00:00:00:02"
 PING = Ether(src=A, dst=B) / IP(src="10.0.1.2", dst="10.0.1.3") / ICMP() / Raw(b"x" * 56)

@@ -1,9 +1,12 @@
 """Rules of the project that a machine can hold us to."""
 
 import ast
+import configparser
 import json
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -20,8 +23,9 @@ LAYERS = {
     "engine": 1,
     "hosts": 2, "host": 2, "capabilities": 3, "model": 3, "actions": 3, "sandbox": 4, "status": 5,
     "questions": 5, "magic": 5, "events": 5, "views": 5,
-    "advice": 6, "comparison": 6, "capacity": 6, "faults": 6, "widgets": 6, "show": 7,
-    "__init__": 8, "__main__": 9,
+    "capture": 5,
+    "advice": 6, "comparison": 6, "capacity": 6, "faults": 6, "journey": 6, "widgets": 7, "show": 8,
+    "__init__": 9, "__main__": 10,
 }  # fmt: skip
 MAY_IMPORT_DOCKER = {"engine", "host", "hosts", "actions"}
 NOTEBOOKS = sorted(ROOT.glob("lessons/*.ipynb"))
@@ -101,3 +105,21 @@ def test_no_path_of_one_machine_is_committed():
 
 def test_the_cheat_sheet_is_the_table_of_lesson_08():
     assert (ROOT / "lessons/cheat-sheet.md").read_text(encoding="utf-8") == cheat_sheet.page()
+
+
+def test_what_varies_in_lessons_is_written_as_nbval_reads_it():
+    kept = configparser.RawConfigParser()
+    kept.read(ROOT / "tests/lessons/sanitize.cfg")
+    for name in kept.sections():
+        re.compile(kept.get(name, "regex"))
+        assert kept.get(name, "replace")
+
+
+def test_the_tests_of_a_file_go_to_one_worker():
+    files = ["tests/unit/test_events.py", "tests/unit/test_practice.py"]
+    command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "--no-loadscope-reorder", *files]
+    env = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    said = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    seen = re.findall(r"^\[(gw\d)\].* (tests/\S+?)::", said.stdout, re.MULTILINE)
+    workers = {file: {worker for worker, name in seen if name == file} for file in files}
+    assert {file: len(found) for file, found in workers.items()} == dict.fromkeys(files, 1)

@@ -17,9 +17,9 @@ def test_the_public_surface_is_pinned():
     assert sandbox.__all__ == [
         "CellFailed", "Comparison", "Density", "Difference", "Host", "Outcome", "Result", "Sandbox",
         "SandboxError", "Snapshot", "break_shop", "calls", "choose_driver", "compare_bridges",
-        "compare_drivers", "decision_tree", "density", "diff", "dissect", "down", "find",
-        "firewall", "host", "outcome", "panel", "practice", "predict", "quiz", "reset", "shop",
-        "snapshot", "topology", "topology_text", "up",
+        "compare_drivers", "compare_journeys", "decision_tree", "density", "diff", "dissect",
+        "down", "find", "firewall", "follow", "host", "journey", "outcome", "panel", "practice",
+        "predict", "quiz", "reset", "shop", "snapshot", "topology", "topology_text", "up",
     ]  # fmt: skip
 
 

@@ -540,7 +540,7 @@ def test_stored_pictures_carry_the_front_end_of_today(path):
     shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", ())]
     pages = ["".join(data["text/html"]) for data in shown if "text/html" in data]
     carrying = [page for page in pages if "class Picture" in page]
-    parts = topology.front_end("topology.js"), to_script(topology.front_end("topology.css"))
+    parts = topology.drawing_script(), to_script(topology.style())
     assert all(part in page for page in carrying for part in parts)
     assert len(carrying) == any("wire-by-wire-topology" in page for page in pages)
 

@@ -159,6 +159,7 @@ class Picture {
     this.scheme.addEventListener("change", this.themed);
     this.sizes = new ResizeObserver(() => this.resized());
     this.sizes.observe(this.canvas);
+    if (data.journey) this.journey = new Journey(this, data.journey);
     this.retheme();
   }
 
@@ -212,7 +213,9 @@ class Picture {
   }
 
   describe() {
-    this.canvas.setAttribute("aria-label", this.data.summary);
+    const { journey, summary } = this.data;
+    const told = journey && `Journey of ${journey.title}. ${journey.ending.text}`;
+    this.canvas.setAttribute("aria-label", told ?? summary);
     for (const button of this.levels) {
       button.setAttribute("aria-pressed", String(button.dataset.detail === this.detail));
     }
@@ -239,6 +242,7 @@ class Picture {
     );
     this.network = network;
     network.on("beforeDrawing", (context) => this.background(context));
+    network.on("afterDrawing", (context) => this.journey?.draw(context));
     network.once("afterDrawing", () => {
       this.element.dataset.milliseconds ??= Math.round(performance.now() - this.started);
     });
@@ -264,6 +268,7 @@ class Picture {
 
   remove() {
     this.stop();
+    this.journey?.remove();
     this.sizes.disconnect();
     this.themes.disconnect();
     this.scheme.removeEventListener("change", this.themed);
@@ -283,8 +288,11 @@ class Picture {
 
   // New data in place of the old: what stays is not touched, and neither is the viewport.
   update(data) {
+    this.journey?.remove();
+    this.journey = undefined;
     this.data = data;
     this.text.textContent = data.text;
+    if (data.journey) this.journey = new Journey(this, data.journey);
     this.describe();
     this.refresh();
     this.setHeight();
