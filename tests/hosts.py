@@ -40,6 +40,19 @@ def make_swarm(manager, worker):
     until("the worker has ingress", lambda: "ingress-sbox" in worker.run(gateways).stdout)
 
 
+def run_on_overlay(host, name, network, command=""):
+    """docker run on a worker. dockerd gives the manager 20 s to place it on the network; where the
+    processors are busy with other tests that is now and then too little, and it is started again.
+    """
+    run = f"docker run -d --name {name} --network {network} toolbox {command}"
+    first = host.run(run)
+    if "attaching to network failed" in first.stderr:
+        print(first.stderr, host.run("tail -50 /var/log/dockerd.log").stdout)
+        ok(host, f"docker start {name}")
+    else:
+        assert first.code == 0, f"{run}\n{first.stdout}{first.stderr}"
+
+
 def nobody_answers(host, command):
     """A ping that ran and got no reply; any other failure is none of this."""
     result = host.run(command)

@@ -13,7 +13,7 @@ from scapy.utils import rdpcap
 
 import sandbox
 from sandbox.model.state import Snapshot
-from tests.hosts import answers, make_swarm, ok, until
+from tests.hosts import answers, make_swarm, ok, run_on_overlay, until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
 OUTER = "198.18.0.11"
@@ -39,9 +39,10 @@ def world(sandbox_up):
         "docker service create -d --name api --network shop --publish 7070:80"
         " --constraint node.hostname==host-b --no-resolve-image toolbox serve",
     )
-    ok(b, "docker run -d --name far --network shop toolbox")
-    ok(b, "docker run -d --name mine --network secret toolbox")
-    answers(a, f"curl -s -m 5 http://{OUTER}:7070")
+    # host-b makes what each of them needs of networks, and is not to do so for two at once.
+    until("api answers", lambda: a.run(f"curl -s -m 5 http://{OUTER}:7070").code == 0, 60)
+    run_on_overlay(b, "far", "shop")
+    run_on_overlay(b, "mine", "secret")
     answers(a, "docker exec near curl -s -m 5 http://far")
     answers(a, "docker exec hidden curl -s -m 5 http://mine")
     return sandbox_up

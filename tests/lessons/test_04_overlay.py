@@ -18,7 +18,7 @@ from scapy.layers.vxlan import VXLAN
 from scapy.utils import rdpcap
 
 import sandbox
-from tests.hosts import make_swarm, ok, until
+from tests.hosts import make_swarm, ok, run_on_overlay, until
 
 pytestmark = pytest.mark.engine
 
@@ -59,8 +59,8 @@ def swarm(sandbox_up):
     ok(a, "docker network create -d overlay --attachable span")
     ok(a, "docker network create -d overlay --attachable --opt encrypted vault")
     ok(a, "docker run -d --name web --network span toolbox; docker network connect vault web")
-    ok(b, "docker run -d --name client --network span toolbox sleep infinity;"
-          " docker network connect vault client")  # fmt: skip
+    run_on_overlay(b, "client", "span", "sleep infinity")
+    ok(b, "docker network connect vault client")
     return a, b
 
 
