@@ -95,12 +95,25 @@ class Host:
 
         Raises SandboxError if the host cannot be reached or timeout seconds are over.
         """
+        return self._ask({"op": "state"}, "its state", timeout)
+
+    def attempt(
+        self, attempts: Sequence[dict[str, object]], *, timeout: float = 30.0
+    ) -> list[dict[str, Any]]:
+        """What became of attempts to reach something from namespaces of this host.
+
+        Their form and the answers' is that of ``guest/attempt.py``; they are made beside each
+        other. Raises SandboxError if the host cannot be reached or timeout seconds are over.
+        """
+        return self._ask({"op": "attempt", "attempts": list(attempts)}, "to try that", timeout)
+
+    def _ask(self, request: dict[str, object], what: str, timeout: float) -> Any:
         taken = _Taken()
-        with self._request({"op": "state"}) as conn:
+        with self._request(request) as conn:
             try:
                 code = self._follow(conn, taken, time.monotonic() + timeout)
             except TimeoutError:
-                raise self._unreachable(f"its state took longer than {timeout:.0f} s") from None
+                raise self._unreachable(f"{what} took longer than {timeout:.0f} s") from None
             except OSError as error:
                 raise self._unreachable(error) from error
         if code:

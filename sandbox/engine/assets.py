@@ -59,6 +59,7 @@ LIB = "/usr/lib/wire-by-wire"
 TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
 ROOT_FILES = (
     "agent.py",
+    "attempt.py",
     "capture.py",
     "mux.py",
     "state.py",

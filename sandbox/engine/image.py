@@ -24,6 +24,7 @@ SECONDS = 150
 INSTALL_VM = f'RUN mkdir -p {assets.VM}; if [ "$(dpkg --print-architecture)" = amd64 ]; then'
 HOST_FILES = (
     "agent.py",
+    "attempt.py",
     "capture.py",
     "state.py",
     "probe.sh",

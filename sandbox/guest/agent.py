@@ -15,6 +15,8 @@ four bytes of length (network byte order), payload. The first frame is the reque
         sets the clock, feeds the random pool, opens or closes the way out
     {"op": "state"}                                      answered by STDOUT (JSON), EXIT 0
         reads the host's network state (state.py)
+    {"op": "attempt", "attempts": [...]}                 answered by STDOUT (JSON), EXIT 0
+        tries to reach something from namespaces of the host, see attempt.py
     {"op": "capture", "cookie": "…", "isn": number}      a conversation, see capture.py
     {"op": "settle"}                                                     answered by EXIT 0
         writes back files and leaves free memory zeroed, before a snapshot
@@ -85,7 +87,15 @@ def serve_connection(conn):
                 execute(conn, request)
                 return
             if request["op"] == "state":
-                send_state(conn)
+                import state
+
+                # The caller's time limit ends with the connection; this thread ends by itself.
+                send_answer(conn, state.read())
+                return
+            if request["op"] == "attempt":
+                from attempt import attempt_all
+
+                send_answer(conn, attempt_all(request["attempts"]))
                 return
             if request["op"] == "capture":
                 from capture import converse
@@ -100,11 +110,8 @@ def serve_connection(conn):
             send(conn, EXIT, b"0")
 
 
-def send_state(conn):
-    import state
-
-    # The caller's time limit ends with the connection; this thread ends by itself.
-    data = json.dumps(state.read()).encode()
+def send_answer(conn, answer):
+    data = json.dumps(answer).encode()
     for offset in range(0, len(data), CHUNK):
         send(conn, STDOUT, data[offset : offset + CHUNK])
     send(conn, EXIT, b"0")

@@ -47,7 +47,7 @@ except ImportError:  # in a host they stand beside this one, without the package
     import agent  # type: ignore[no-redef]
     import state  # type: ignore[no-redef]
 
-__all__ = ["TABLE", "bpf", "converse"]
+__all__ = ["TABLE", "bpf", "converse", "echo_request", "look_up"]
 
 TABLE = "wire-by-wire"
 LONGEST_SECONDS = 30.0
@@ -265,18 +265,7 @@ class Watch:
             return {"error": f"{type(error).__name__}: {error}"}
 
     def do_resolve(self, namespace, pid, name):
-        handle = self.handles[namespace]
-        root = f"/proc/{pid}/root" if pid else "/"
-        try:
-            answer = subprocess.run(
-                [sys.executable, "-c", RESOLVE, str(handle), root, name], pass_fds=[handle],
-                check=False, capture_output=True, text=True, timeout=RESOLVE_SECONDS,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return {"error": f"no name server answered within {RESOLVE_SECONDS} s"}
-        if answer.returncode:
-            return {"error": (answer.stderr.strip().splitlines() or [""])[-1]}
-        return {"addresses": answer.stdout.split()}
+        return look_up(self.handles[namespace], pid, name)
 
     def do_send(self, namespace, **probe):
         if namespace not in self.packets:
@@ -338,6 +327,24 @@ class Watch:
 def most_kept(kind):
     """How many frames of a kind are kept; of events that the kernel could not tell, none."""
     return {"probe": 10 * KEPT, "overrun": 0}.get(kind, KEPT)
+
+
+def look_up(handle, pid, name):
+    """The addresses of a name, or the error, as a program in that process's place is told.
+
+    handle: an open namespace.  pid: of that process; 0 for the host's own place.
+    """
+    root = f"/proc/{pid}/root" if pid else "/"
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-c", RESOLVE, str(handle), root, name], pass_fds=[handle],
+            check=False, capture_output=True, text=True, timeout=RESOLVE_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return {"error": f"no name server answered within {RESOLVE_SECONDS} s"}
+    if answer.returncode:
+        return {"error": (answer.stderr.strip().splitlines() or [""])[-1]}
+    return {"addresses": answer.stdout.split()}
 
 
 # Run with a namespace's handle, a root folder and a name. What it needs is loaded before its root

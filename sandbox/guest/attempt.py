@@ -1,0 +1,108 @@
+"""Tries to reach something from network namespaces of the host that it runs on.
+
+    {"op": "attempt", "attempts": [{"namespace": inode, "pid": number, "to": "…",
+                                    "protocol": "tcp" | "icmp" | "name", "port": 80,
+                                    "seconds": 2.0}, …]}
+        [{"outcome": "…", "error": "…", "addresses": ["…"], "said": "…"}, …]
+
+pid is that of a process there, whose resolv.conf and hosts file are asked when ``to`` is a name;
+0 for the host's own. An outcome is "answered", "silence", "unknown name", "no namespace", or an
+errno's name, such as "ECONNREFUSED". said: what a TCP server answered to an HTTP request.
+
+It goes by no program of the namespace's container, and needs none there. Standard library only.
+"""
+
+import errno
+import os
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+try:
+    from sandbox.guest import capture, state
+except ImportError:  # in a host they stand beside this one, without the package
+    import capture  # type: ignore[no-redef]
+    import state  # type: ignore[no-redef]
+
+__all__ = ["attempt_all"]
+
+REQUEST = b"GET / HTTP/1.0\r\n\r\n"
+MOST_SAID = 400
+
+
+def attempt_all(attempts):
+    """Make them beside each other; gives the answers in the same order."""
+    found = state.find_namespaces(os.stat(state.NAMESPACE))
+    with ThreadPoolExecutor(max(1, len(attempts))) as pool:
+        return list(pool.map(lambda wanted: attempt(found, **wanted), attempts))
+
+
+def attempt(found, namespace, pid, to, protocol, port=0, seconds=2.0):
+    answer = {"outcome": "", "error": "", "addresses": [], "said": ""}
+    try:
+        handle = os.open(found[namespace]["open"], os.O_RDONLY)
+    except (KeyError, OSError):
+        return {**answer, "outcome": "no namespace"}
+    try:
+        looked_up = addresses_of(handle, pid, to)
+        if "error" in looked_up:
+            return {**answer, "outcome": "unknown name", "error": looked_up["error"]}
+        answer["addresses"] = looked_up["addresses"]
+        if protocol == "name":
+            return {**answer, "outcome": "answered"}
+        # A thread has a namespace of its own, and this one serves no other.
+        os.setns(handle, os.CLONE_NEWNET)
+        try:
+            reach = {"tcp": reach_tcp, "icmp": reach_icmp}[protocol]
+            answer["said"] = reach(answer["addresses"][0], port, seconds)
+        except TimeoutError:
+            return {**answer, "outcome": "silence"}
+        except OSError as error:
+            name = errno.errorcode.get(error.errno, "error")
+            return {**answer, "outcome": name, "error": error.strerror or str(error)}
+        return {**answer, "outcome": "answered"}
+    finally:
+        os.close(handle)
+
+
+def addresses_of(handle, pid, to):
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, to)
+        except OSError:
+            continue
+        return {"addresses": [to]}
+    return capture.look_up(handle, pid, to)
+
+
+def reach_tcp(address, port, seconds):
+    with socket.create_connection((address, port), seconds) as conn:
+        try:
+            conn.sendall(REQUEST)
+            said = b""
+            while len(said) < MOST_SAID and (more := conn.recv(MOST_SAID)):
+                said += more
+        except OSError:
+            # Who accepts a connection need not talk HTTP.
+            return ""
+    return said.partition(b"\r\n\r\n")[2].decode(errors="replace").strip()
+
+
+def reach_icmp(address, _port, seconds):
+    six = ":" in address
+    family, protocol = (socket.AF_INET6, 58) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
+    payload, until = os.urandom(16), time.monotonic() + seconds
+    with socket.socket(family, socket.SOCK_RAW, protocol) as conn:
+        conn.settimeout(seconds)
+        conn.connect((address, 0))
+        conn.send(capture.echo_request(family, payload))
+        # It hears every ICMP message of that sender, and its own request where that is itself.
+        while not is_reply(conn.recv(1 << 16), six, payload):
+            conn.settimeout(max(0.001, until - time.monotonic()))
+    return ""
+
+
+def is_reply(message, six, payload):
+    # IPv4's comes with its header (raw(7)), IPv6's without.
+    kind = message[0] if six else message[4 * (message[0] & 15)]
+    return kind == (129 if six else 0) and payload in message
