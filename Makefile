@@ -35,7 +35,7 @@ WORKERS ?= 2
 test: setup lint ## Run every test, on two VMs beside each other
 	@scripts/system-packages chromium
 	$(RUN) -m pytest --no-skip -n $(WORKERS) --no-loadscope-reorder tests/unit tests/integration \
-	    tests/lessons tests/browser
+	    tests/lessons tests/labs tests/browser
 
 test-fast: .venv/ready ## Run the tests that need no engine
 	$(RUN) -m pytest tests/unit

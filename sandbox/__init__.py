@@ -12,6 +12,7 @@ from sandbox.errors import CellFailed, SandboxError
 from sandbox.faults import break_shop, calls, decision_tree, shop
 from sandbox.host import Host, Result
 from sandbox.journey import compare_journeys, journey
+from sandbox.labs.session import lab
 from sandbox.magic import load_ipython_extension
 from sandbox.model.difference import Difference, diff
 from sandbox.model.state import Snapshot
@@ -55,6 +56,7 @@ __all__ = [
     "follow",
     "host",
     "journey",
+    "lab",
     "outcome",
     "panel",
     "practice",

@@ -14,11 +14,11 @@ from sandbox.host import Host, text_writer
 from sandbox.model.difference import diff
 from sandbox.sandbox import find, host, settled, snapshot
 
-__all__ = ["load_ipython_extension", "run_cell"]
+__all__ = ["PRELUDE", "cell_options", "load_ipython_extension", "run_cell", "save"]
 
 # Both outputs go to one place, in the order they came, as in a terminal. What the shell says
 # about the line that failed goes where nothing else does.
-_PRELUDE = (
+PRELUDE = (
     "exec 9>&2 2>&1\n"
     "set -eE -o pipefail\n"
     """trap 'printf "%s\\n%s" "$?" "$BASH_COMMAND" >&9' ERR\n"""
@@ -40,6 +40,18 @@ def _parser() -> _Parser:
     return parser
 
 
+def cell_options(line: str) -> argparse.Namespace:
+    """What the words after ``%%host`` ask for: name, expect_failure, head, diff, save.
+
+    Raises SandboxError.
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise SandboxError(f"%%host: {error} in {line!r}.", fix="%%host a") from error
+    return _parser().parse_args(words)
+
+
 def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
     """Run cell on the host that line names, writing its output as it comes.
 
@@ -49,14 +61,10 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
 
     Raises CellFailed if a command fails that should not, or none fails and one should.
     """
-    try:
-        words = shlex.split(line)
-    except ValueError as error:
-        raise SandboxError(f"%%host: {error} in {line!r}.", fix="%%host a") from error
-    options = _parser().parse_args(words)
+    options = cell_options(line)
     target = host(options.name)
     if options.save:
-        _save(target, options.save, cell, write)
+        save(target, options.save, cell, write)
         return
     before = snapshot(target.name) if options.diff else None
     head = _Head(write, options.head)
@@ -72,7 +80,7 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
         else:
             report.append(data)
 
-    code = target.stream(["bash", "-c", _PRELUDE + cell], output)
+    code = target.stream(["bash", "-c", PRELUDE + cell], output)
     head.end()
     if before:
         write(f"{diff(before, settled(target.name))}\n")
@@ -87,7 +95,8 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
         write(f"[status {status or code}, as expected]\n")
 
 
-def _save(target: Host, path: str, text: str, write: Callable[[str], object]) -> None:
+def save(target: Host, path: str, text: str, write: Callable[[str], object]) -> None:
+    """Write text to a file of the host, and say so. Raises CellFailed."""
     said: list[bytes] = []
     code = target.stream(
         ["bash", "-c", 'mkdir -p "$(dirname "$1")" && cat > "$1"', "save", path],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 
-__all__ = ["cache_dir", "run_dir", "run_root", "sandbox_ids", "state_dir"]
+__all__ = ["cache_dir", "data_dir", "run_dir", "run_root", "sandbox_ids", "state_dir"]
 
 # sun_path holds 108 bytes on Linux and 104 on macOS (unix(7)), the closing NUL included.
 _SOCKET_PATH_MAX = 103
@@ -37,6 +37,31 @@ def cache_dir() -> Path:
             f"The cache folder {path} cannot be made.",
             why=str(error.strerror or error),
             fix="set WIRE_BY_WIRE_CACHE to a folder that you may write to",
+        ) from error
+    return path
+
+
+def data_dir() -> Path:
+    """The folder of what a learner has done, made if missing.
+
+    ``WIRE_BY_WIRE_DATA`` names another one. Otherwise the platform's own place:
+    ``$XDG_DATA_HOME`` or ``~/.local/share`` (XDG Base Directory Specification),
+    ``~/Library/Application Support`` on macOS.
+    """
+    if chosen := os.environ.get("WIRE_BY_WIRE_DATA"):
+        path = Path(chosen).expanduser().absolute()
+    elif sys.platform == "darwin":
+        path = Path.home() / "Library/Application Support/wire-by-wire"
+    else:
+        home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+        path = Path(home) / "wire-by-wire"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SandboxError(
+            f"The data folder {path} cannot be made.",
+            why=str(error.strerror or error),
+            fix="set WIRE_BY_WIRE_DATA to a folder that you may write to",
         ) from error
     return path
 

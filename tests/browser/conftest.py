@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 
 playwright = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[2]
+LEARNER = "ada"
 
 
 @pytest.fixture(scope="session")
@@ -35,14 +37,18 @@ def lab(tmp_path_factory, sandbox_up):
     """The address of a JupyterLab on loopback, with its token."""
     home = tmp_path_factory.mktemp("jupyter")
     notebooks = home / "course"
-    shutil.copytree(ROOT / "lessons", notebooks / "lessons")
+    for folder in ("lessons", "labs"):
+        shutil.copytree(ROOT / folder, notebooks / folder)
+    record = home / "data" / "progress.json"
+    record.parent.mkdir()
+    record.write_text(json.dumps({"version": 1, "learner": LEARNER, "labs": {}}))
     options = f"--no-browser --ServerApp.port=0 --notebook-dir={notebooks}"
     said = home / "said"
     with said.open("wb") as output:
         process = subprocess.Popen(
             ["make", "lab", f"LAB_OPTIONS={options} --ServerApp.config_file={home}/none.py"],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT,
-            start_new_session=True,
+            start_new_session=True, env={**os.environ, "WIRE_BY_WIRE_DATA": str(record.parent)},
         )  # fmt: skip
     try:
         address, token = _address(process, said)

@@ -6,8 +6,12 @@ from playwright.sync_api import expect
 
 
 def open_lesson(page, lab, name):
+    open_notebook(page, lab, f"lessons/{name}")
+
+
+def open_notebook(page, lab, path):
     address, token = lab
-    page.goto(f"{address}/tree/lessons/{name}{token}&reset")
+    page.goto(f"{address}/tree/{path}{token}&reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     # Who runs a cell before there is a kernel is asked to select one.
     expect(page.locator("#jp-main-statusbar")).to_contain_text("(ipykernel) | Idle")

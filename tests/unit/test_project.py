@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts import cheat_sheet
+from sandbox import labs
+from scripts import cheat_sheet, lab_notebooks
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sandbox"
@@ -24,7 +25,8 @@ LAYERS = {
     "hosts": 2, "host": 2, "capabilities": 3, "model": 3, "actions": 3, "sandbox": 4, "status": 5,
     "questions": 5, "magic": 5, "events": 5, "views": 5,
     "capture": 5,
-    "advice": 6, "comparison": 6, "capacity": 6, "faults": 6, "journey": 6, "widgets": 7, "show": 8,
+    "advice": 6, "comparison": 6, "capacity": 6, "faults": 6, "journey": 6,
+    "labs": 7, "widgets": 7, "show": 8,
     "__init__": 9, "__main__": 10,
 }  # fmt: skip
 MAY_IMPORT_DOCKER = {"engine", "host", "hosts", "actions"}
@@ -105,6 +107,12 @@ def test_no_path_of_one_machine_is_committed():
 
 def test_the_cheat_sheet_is_the_table_of_lesson_08():
     assert (ROOT / "lessons/cheat-sheet.md").read_text(encoding="utf-8") == cheat_sheet.page()
+
+
+@pytest.mark.parametrize("name", labs.names())
+def test_a_labs_notebook_is_written_from_its_definition(name):
+    path = ROOT / "labs" / name / f"{name}.ipynb"
+    assert path.read_text(encoding="utf-8") == lab_notebooks.page(name)
 
 
 def test_what_varies_in_lessons_is_written_as_nbval_reads_it():

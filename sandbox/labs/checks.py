@@ -1,0 +1,654 @@
+"""Conditions that a lab's tasks are made of: what holds on the hosts, however it came to be.
+
+Each is a frozen dataclass with ``look(scene)``, which gives a Finding and changes nothing that it
+looks at. A condition on what must not pass first proves that its probe works.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from sandbox import hosts
+from sandbox.errors import SandboxError
+from sandbox.journey import journey
+from sandbox.labs.scene import NotThere, Scene, look_at
+from sandbox.model.bridged import bridged, parts
+from sandbox.model.difference import diff
+from sandbox.model.state import Container, Interface, Network
+
+__all__ = [
+    "Condition",
+    "Finding",
+    "answered",
+    "built_like",
+    "firewall_drops",
+    "has_mac",
+    "has_route",
+    "holds",
+    "in_swarm",
+    "isolated",
+    "look",
+    "network",
+    "nothing_else_changed",
+    "published",
+    "reaches",
+    "resolves",
+    "runs",
+    "same_l2",
+    "shares_parent_mac",
+    "source_seen",
+    "spread",
+    "survives_restart",
+]
+
+PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a condition found. state: ``passed``, ``failed``, or ``unknown``: it could not tell.
+
+    wanted: what is to hold.  seen: what was there instead, or why one cannot tell.
+    places: the objects to look at; two of them are an edge of the picture.
+    """
+
+    state: str
+    wanted: str
+    seen: str
+    places: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.state == PASSED
+
+
+class Condition(Protocol):
+    """Something that holds on the hosts, or does not."""
+
+    @property
+    def wanted(self) -> str:
+        """What is to hold, as a sentence without its full stop."""
+        ...
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The objects that it speaks of."""
+        ...
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        """Whether it holds, and what is seen. Raises NotThere, or Unclear."""
+        ...
+
+
+class Unclear(Exception):
+    """It cannot be told whether a condition holds; its text says why."""
+
+
+def look(condition: Condition, scene: Scene) -> Finding:
+    """What a condition finds; that it could not look is a finding, too."""
+    try:
+        holds, seen = condition.verdict(scene)
+    except NotThere as missing:
+        state, seen = FAILED, str(missing)
+    except Unclear as unclear:
+        state, seen = UNKNOWN, str(unclear)
+    except SandboxError as error:
+        state, seen = UNKNOWN, "; ".join(filter(None, (error.what, error.why)))
+    else:
+        state = PASSED if holds else FAILED
+    return Finding(state, condition.wanted, seen, condition.places)
+
+
+def _port(tcp: int | None) -> str:
+    return "by a ping" if tcp is None else f"on TCP port {tcp}"
+
+
+def _target(scene: Scene, source: str, to: str) -> str:
+    """The address of ``to`` as source can reach it, or ``to`` itself, an address or a name."""
+    return scene.address(to, source) if scene.is_place(to) else to
+
+
+@dataclass(frozen=True, slots=True)
+class _Reaches:
+    source: str
+    to: str
+    tcp: int | None
+    by: str
+    sees: str
+
+    @property
+    def wanted(self) -> str:
+        who = f", where {self.by} answers" if self.by else ""
+        seen = f" and is seen there as {self.sees}" if self.sees else ""
+        return f"{self.source} reaches {self.to} {_port(self.tcp)}{who}{seen}"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.source, self.by or self.to)
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        if self.by:
+            scene.container(self.by)
+        answer = scene.attempt(self.source, _target(scene, self.source, self.to), tcp=self.tcp)
+        if answer.outcome == "no namespace":
+            raise Unclear(f"the namespace of {self.source} went away")
+        right = answer.arrived
+        if self.by:
+            right &= answer.said.startswith(f"hello from {scene.container(self.by).hostname},")
+        if self.sees:
+            wanted = scene.address(self.sees) if scene.is_place(self.sees) else self.sees
+            right &= answer.said.endswith(f"you are {wanted}")
+        return right, str(answer)
+
+
+def reaches(source: str, to: str, *, tcp: int | None = None, by: str = "") -> Condition:
+    """source gets an answer from ``to``, by a connection to a TCP port or by a ping.
+
+    source: a place, see Scene.  to: a place, an address, or a name that source looks up.
+    by: the container whose server is to answer, such as behind a published port.
+    """
+    return _Reaches(source, to, tcp, by, "")
+
+
+def source_seen(source: str, to: str, *, is_: str, tcp: int = 80) -> Condition:
+    """The server at ``to`` sees source's connection come from that address, or place's address."""
+    return _Reaches(source, to, tcp, "", is_)
+
+
+@dataclass(frozen=True, slots=True)
+class _Isolated:
+    source: str
+    to: str
+    tcp: int | None
+
+    @property
+    def wanted(self) -> str:
+        return f"{self.source} cannot reach {self.to} {_port(self.tcp)}"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.source, self.to)
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        scene.namespace(self.source)
+        address = scene.address(self.to)
+        own = scene.attempt(self.to, address, tcp=self.tcp)
+        if not own.arrived:
+            raise Unclear(f"nothing answers at {self.to} {_port(self.tcp)}, even from itself")
+        answer = scene.attempt(self.source, _target(scene, self.source, self.to), tcp=self.tcp)
+        if not answer.tried:
+            raise Unclear(f"the namespace of {self.source} went away")
+        return not answer.arrived, str(answer)
+
+
+def isolated(source: str, to: str, *, tcp: int | None = None) -> Condition:
+    """source gets no answer from ``to``, although something answers there: it is asked, too.
+
+    source, to: places, see Scene.
+    """
+    return _Isolated(source, to, tcp)
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolves:
+    source: str
+    name: str
+    to: str
+
+    @property
+    def wanted(self) -> str:
+        what = f" as {self.to}" if self.to else ""
+        return f"{self.source} finds the name {self.name}{what}"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.source, self.to) if self.to else (self.source,)
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        answer = scene.attempt(self.source, self.name, name=True)
+        if answer.outcome == "no namespace":
+            raise Unclear(f"the namespace of {self.source} went away")
+        if not answer.arrived:
+            return False, answer.error
+        said = " and ".join(answer.addresses)
+        if not self.to:
+            return True, said
+        if not scene.is_place(self.to):
+            return answer.addresses == (self.to,), said
+        theirs = {
+            address.partition("/")[0]
+            for interface in scene.namespace(self.to).interfaces
+            for address in interface.assigned
+        }
+        return set(answer.addresses) <= theirs, said
+
+
+def resolves(source: str, name: str, *, to: str = "") -> Condition:
+    """A program in source finds that name; to: the place or address that it leads to, and no
+    other."""
+    return _Resolves(source, name, to)
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    host: str
+    port: int
+    by: str
+    on: str
+
+    @property
+    def wanted(self) -> str:
+        where = f"{self.on} alone" if self.on else "every address"
+        return f"{self.by} answers at port {self.port} of {hosts.full_name(self.host)}, at {where}"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (hosts.full_name(self.host), self.by)
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        full = scene.host(self.host).name
+        hello = f"hello from {scene.container(self.by).hostname},"
+        own = hosts.address(full)
+        loopback = scene.attempt(full, "127.0.0.1", tcp=self.port)
+        lan = scene.attempt(full, own, tcp=self.port)
+        seen = f"at 127.0.0.1: {loopback}; at {own}: {lan}"
+        answers = {
+            "127.0.0.1": loopback.said.startswith(hello),
+            own: lan.said.startswith(hello),
+        }
+        if not self.on:
+            # A rule may let the host itself through and nobody else, or the reverse.
+            others = [name for name in scene.hosts if name != full]
+            remote = scene.attempt(others[0], own, tcp=self.port) if others else lan
+            seen += f"; from {others[0]}: {remote}" if others else ""
+            return answers[own] and remote.said.startswith(hello), seen
+        wrong = [it for it, answer in answers.items() if it != self.on and answer]
+        return answers.get(self.on, False) and not wrong, seen
+
+
+def published(host: str, port: int, *, by: str, on: str = "") -> Condition:
+    """The container ``by`` answers at that TCP port of the host.
+
+    on: the one address at which it does, ``127.0.0.1`` or the host's own, and at no other;
+    "" for every address, from the other hosts too.
+    """
+    return _Published(host, port, by, on)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drops:
+    source: str
+    to: str
+    tcp: int | None
+    chain: str
+
+    @property
+    def wanted(self) -> str:
+        where = f" of {self.chain}" if self.chain else ""
+        return f"a firewall rule{where} drops what {self.source} sends {self.to} {_port(self.tcp)}"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.source, self.to)
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        def as_named(place: str) -> str:
+            found = scene.find_container(place)
+            return f"{found.host}/{found.name}" if found else place
+
+        scene.namespace(self.source)
+        to = as_named(self.to) if scene.is_place(self.to) else self.to
+        made = journey(as_named(self.source), to, tcp=self.tcp, id=scene.sandbox)
+        text = made.text.strip().rpartition("\n")[2]
+        return made.outcome == "dropped" and self.chain in text, text
+
+
+def firewall_drops(source: str, to: str, *, tcp: int | None = None, chain: str = "") -> Condition:
+    """A rule drops a packet from source to ``to``, as a journey of it shows.
+
+    chain: the one that the rule is in, such as ``DOCKER-USER``.
+    """
+    return _Drops(source, to, tcp, chain)
+
+
+def _ports_of(scene: Scene, place: str) -> list[Interface]:
+    return [it for it in scene.namespace(place).interfaces if it.kind != "loopback"]
+
+
+@dataclass(frozen=True, slots=True)
+class _SameL2:
+    one: str
+    other: str
+
+    @property
+    def wanted(self) -> str:
+        return f"{self.one} and {self.other} are on one layer 2 segment"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.one, self.other)
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        address = scene.address(self.other, self.one)
+        answer = scene.attempt(self.one, address)
+        now = _again(scene)
+        macs = {it.mac for it in _ports_of(now, self.other)}
+        known = [it for it in now.namespace(self.one).neighbours if it.address == address]
+        if answer.arrived and any(it.mac in macs for it in known):
+            return True, f"{self.one} has learned {known[0].mac} for {address}"
+        if answer.arrived:
+            return False, f"{address} answers, by a router"
+        return False, f"{address}: {answer}"
+
+
+def same_l2(one: str, other: str) -> Condition:
+    """A ping from one to the other goes by no router: one learns the other's own MAC for it."""
+    return _SameL2(one, other)
+
+
+def _again(scene: Scene) -> Scene:
+    from sandbox.sandbox import running
+
+    return look_at(running(scene.sandbox), scene.start, scene.answers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mac:
+    place: str
+    mac: str
+    shared: bool
+    other: str = ""
+
+    @property
+    def wanted(self) -> str:
+        if self.shared:
+            both = f"{self.place} and {self.other} have" if self.other else f"{self.place} has"
+            return f"{both} the MAC of the parent interface"
+        return f"{self.place} has {'the MAC ' + self.mac if self.mac else 'a MAC of its own'}"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.place, self.other)))
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        seen = []
+        right = True
+        for place in self.places:
+            ports = _ports_of(scene, place)
+            if not ports:
+                raise NotThere(f"{place} has no interface")
+            own = {it.mac for it in ports}
+            theirs = {
+                parent.mac
+                for it in ports
+                if it.parent
+                for parent in scene.now.interfaces()
+                if parent.ref == it.parent
+            }
+            if self.mac:
+                right &= self.mac.lower() in own
+            elif self.shared:
+                right &= bool(own & theirs)
+            else:
+                right &= not own & theirs
+            parent = f", its parent {', '.join(sorted(theirs))}" if theirs else ""
+            seen.append(f"{place} has {', '.join(sorted(own))}{parent}")
+        return right, "; ".join(seen)
+
+
+def has_mac(place: str, *, is_: str = "") -> Condition:
+    """The place has a MAC address of its own, which no parent interface has; is_: that one."""
+    return _Mac(place, is_, shared=False)
+
+
+def shares_parent_mac(one: str, other: str = "") -> Condition:
+    """One, and the other if given, has the MAC of the interface that its own one stands on."""
+    return _Mac(one, "", True, other)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCondition:
+    """A Docker network of some host exists, with what was asked of it; see ``network``."""
+
+    name: str
+    host: str = ""
+    driver: str = ""
+    subnet: str = ""
+    members: tuple[str, ...] = ()
+    internal: bool | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+    def driver_is(self, driver: str) -> NetworkCondition:
+        """Its driver is that one."""
+        return replace(self, driver=driver)
+
+    def subnet_is(self, subnet: object) -> NetworkCondition:
+        """It has that subnet, and no other of its family."""
+        return replace(self, subnet=str(subnet))
+
+    def has(self, *containers: str) -> NetworkCondition:
+        """Those containers are on it, and no others."""
+        return replace(self, members=containers)
+
+    def is_internal(self) -> NetworkCondition:
+        """It leads nowhere else."""
+        return replace(self, internal=True)
+
+    def option_is(self, name: str, value: str) -> NetworkCondition:
+        """An option of its driver, such as ``parent``, has that value."""
+        return replace(self, options=(*self.options, (name, value)))
+
+    @property
+    def wanted(self) -> str:
+        parts = [f"driver {self.driver}" if self.driver else ""]
+        parts += [f"subnet {self.subnet}" if self.subnet else ""]
+        parts += ["internal" if self.internal else ""]
+        parts += [f"{name} {value}" for name, value in self.options]
+        parts += [f"only {' and '.join(self.members)} on it" if self.members else ""]
+        told = ", ".join(filter(None, parts))
+        where = f" on {hosts.full_name(self.host)}" if self.host else ""
+        return f"there is a network {self.name}{where}" + (f": {told}" if told else "")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return self.members
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        states = [scene.host(self.host)] if self.host else list(scene.now.hosts)
+        found = [it for state in states for it in state.networks if it.name == self.name]
+        if not found:
+            raise NotThere(f"there is no network {self.name}")
+        members = {
+            container.name
+            for state in states
+            for container in state.containers
+            if container.namespace and any(it.network == self.name for it in container.endpoints)
+        }
+        right = all(map(self._fits, found))
+        right &= not self.members or members == set(self.members)
+        told = "; ".join(dict.fromkeys(map(self._told, found)))
+        return right, f"{told}; on it {', '.join(sorted(members)) or 'nobody'}"
+
+    def _fits(self, network: Network) -> bool:
+        four = [it.subnet for it in network.subnets if ":" not in it.subnet]
+        return (
+            self.driver in ("", network.driver)
+            and (not self.subnet or four == [self.subnet])
+            and self.internal in (None, network.internal)
+            and all(network.options.get(name) == value for name, value in self.options)
+        )
+
+    def _told(self, network: Network) -> str:
+        parts = [network.driver, *(it.subnet for it in network.subnets)]
+        parts += ["internal" if network.internal else ""]
+        parts += [f"{name} {network.options.get(name, 'not set')}" for name, _ in self.options]
+        return f"{network.name} of {network.host} is {', '.join(filter(None, parts))}"
+
+
+def network(name: str, *, host: str = "") -> NetworkCondition:
+    """A Docker network of that name exists, on that host or on any; more can be asked of it:
+    ``network("shop").driver_is("bridge").subnet_is("10.1.2.0/24").has("web", "db")``.
+    """
+    return NetworkCondition(name, host)
+
+
+@dataclass(frozen=True, slots=True)
+class _Holds:
+    """A condition on the scene, made of a function."""
+
+    wanted: str
+    places: tuple[str, ...]
+    fn: Callable[[Scene], tuple[bool, str]]
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        return self.fn(scene)
+
+
+def holds(
+    wanted: str, fn: Callable[[Scene], tuple[bool, str]], *, places: Iterable[str] = ()
+) -> Condition:
+    """Any other condition.
+
+    wanted: what is to hold, as a sentence without its full stop.  fn: gives whether it holds,
+    and what is seen; it may raise NotThere or SandboxError.
+    """
+    return _Holds(wanted, tuple(places), fn)
+
+
+def runs(name: str, *, host: str = "", image: str = "", mode: str = "") -> Condition:
+    """A container of that name runs, on that host.
+
+    image: the one that it is of.  mode: its network mode as docker inspect has it, such as
+    ``host`` or ``none``.
+    """
+    parts = [f"on {hosts.full_name(host)}" if host else ""]
+    parts += [f"of image {image}" if image else "", f"with network {mode}" if mode else ""]
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        found = scene.container(f"{hosts.full_name(host)}/{name}" if host else name)
+        right = image in ("", found.image) and mode in ("", found.network_mode)
+        return right, f"{name} of {found.image} runs on {found.host}, network {found.network_mode}"
+
+    return holds(" ".join(filter(None, (f"{name} runs", *parts))), fn, places=[name])
+
+
+def survives_restart(name: str) -> Condition:
+    """The container runs and comes back by itself after its host's Engine starts anew.
+
+    That is its restart policy's to say: always, or unless-stopped (Docker: start containers
+    automatically). Nothing is restarted to see it.
+    """
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        found: Container = scene.container(name)
+        inspected = scene.hosts[found.host].client.api.inspect_container(found.id)
+        policy = inspected["HostConfig"]["RestartPolicy"]["Name"] or "no"
+        return policy in ("always", "unless-stopped"), f"its restart policy is {policy}"
+
+    return holds(f"{name} comes back when its host's Engine restarts", fn, places=[name])
+
+
+def has_route(place: str, destination: object, *, via: str = "") -> Condition:
+    """The place has a route to that subnet, or ``default``; via: its gateway, a place or address.
+
+    A route to part of it does not count.
+    """
+    wanted = f"{place} has a route to {destination}" + (f" via {via}" if via else "")
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        routes = [it for it in scene.namespace(place).routes if it.kind == "unicast"]
+        found = [it for it in routes if it.destination == str(destination)]
+        gateway = scene.address(via, place) if via and scene.is_place(via) else via
+        right = any(gateway in ("", it.gateway) for it in found)
+        return right, "; ".join(map(str, found or routes)) or "it has no route"
+
+    return holds(wanted, fn, places=[place])
+
+
+def built_like(host: str, made: str, model: str) -> Condition:
+    """The network on a bridge is in every part like that on another; see compare_bridges.
+
+    made, model: names of bridges of that host, or of Docker networks on one.
+    """
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        state = scene.host(host)
+        facts = {}
+        for name in (made, model):
+            found = bridged(state, name)
+            if found is None:
+                raise NotThere(f"{state.name} has no bridge {name}")
+            facts[name] = parts(found)
+        differing = [
+            f"{part}: {facts[made].get(part, 'none')}, where {model} has {value}"
+            for part, value in facts[model].items()
+            if facts[made].get(part) != value
+        ]
+        return not differing, "; ".join(differing) or "every part is the same"
+
+    full = hosts.full_name(host)
+    return holds(f"{made} of {full} is built like {model}", fn, places=[full])
+
+
+def in_swarm(host: str, *, manager: bool | None = None) -> Condition:
+    """The host is a node of a swarm; manager: whether one that manages it."""
+    role = {None: "", True: " as a manager", False: " as a worker"}[manager]
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        state = scene.host(host)
+        now = " as a manager" if state.manager else ""
+        right = state.swarm == "active" and manager in (None, state.manager)
+        return right, f"its swarm mode is {state.swarm}{now}"
+
+    full = hosts.full_name(host)
+    return holds(f"{full} is in a swarm{role}", fn, places=[full])
+
+
+def spread(service: str, *, over: Iterable[str]) -> Condition:
+    """A service has a task that runs on each of those hosts."""
+    wanted = [hosts.full_name(host) for host in over]
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        prefix = re.compile(rf"{re.escape(service)}\.\d+\.[a-z0-9]{{25}}")
+        found = {it.host for it in scene.now.containers() if prefix.fullmatch(it.name)
+                 and it.state == "running"}  # fmt: skip
+        listed = ", ".join(sorted(found)) or "no host"
+        return found >= set(wanted), f"tasks of {service} run on {listed}"
+
+    return holds(f"{service} has a task on {' and on '.join(wanted)}", fn)
+
+
+def answered(question: str, answer: str, *also: str) -> Condition:
+    """The learner wrote that answer, or one of the others; case and outer space do not count."""
+    right = {it.strip().lower() for it in (answer, *also)}
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        given = scene.answers.get(question, "")
+        if not given.strip():
+            return False, "it is not answered yet"
+        return given.strip().lower() in right, f"the answer is {given.strip()!r}"
+
+    return holds(f"the question “{question}” is answered", fn)
+
+
+def nothing_else_changed(*but: str) -> Condition:
+    """Nothing on any host is other than when the lab began, but what these words are in.
+
+    but: regular expressions, searched in the sentences of ``sandbox.diff``.
+    """
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        if scene.start is None:
+            raise Unclear("how the hosts were when the lab began was not kept")
+        for host in scene.now.hosts:
+            scene.host(host.name)
+        changes = diff(scene.start, scene.now).changes
+        left = [it for it in changes if not any(re.search(word, it.text) for word in but)]
+        told = "; ".join(f"{it.host}: {it.sign} {it.text}" for it in left[:6])
+        more = f"; and {len(left) - 6} more" if len(left) > 6 else ""
+        return not left, told + more or "nothing else changed"
+
+    return holds("nothing else is changed", fn)

@@ -1,0 +1,158 @@
+"""Grades a submission in a sandbox of its own: pristine hosts, its cells, then the checks."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sandbox.errors import SandboxError
+from sandbox.guest import agent
+from sandbox.host import text_writer
+from sandbox.labs.checking import check, set_up
+from sandbox.labs.checks import UNKNOWN, Finding
+from sandbox.labs.lab import Commands, Lab, Task
+from sandbox.labs.report import CellRun, Report, TaskResult
+from sandbox.labs.scene import snapshot_of
+from sandbox.labs.submission import Step, Submission
+from sandbox.magic import PRELUDE, save
+from sandbox.model.state import Snapshot
+from sandbox.progress import Progress, Quiet
+from sandbox.sandbox import Sandbox, down, up
+
+__all__ = ["Graded", "grade", "steps_of"]
+
+# A cell may write for ever; the end of what it wrote is kept.
+MOST_SAID = 2000
+# Of how long its last cell may run over the submission's limit.
+LEAST_SECONDS = 1.0
+
+
+def steps_of(commands: Commands) -> tuple[Step, ...]:
+    """Shell lines by host, as cells."""
+    return tuple(Step(number, host, text) for number, (host, text) in enumerate(commands, 1))
+
+
+def grade(
+    lab: Lab,
+    submission: Submission,
+    *,
+    id: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Run a submission's cells where its lab was set up, and check every task, hidden ones too.
+
+    No Python of it is run, and nothing that it printed counts. Its sandbox, which has no way out,
+    is removed at the end, whatever happens.  id: the sandbox's; None for a new one.
+
+    Raises SandboxError if the sandbox does not start, or the lab cannot be set up.
+    """
+    with Graded(lab, id=id, progress=progress) as graded:
+        return graded.run(submission.steps, submission.answers)
+
+
+class Graded:
+    """A sandbox in which a lab is set up for one submission, or for several one after another.
+
+    Entering it raises SandboxError if the sandbox does not start.
+    """
+
+    def __init__(
+        self, lab: Lab, *, id: str | None = None, progress: Progress | None = None
+    ) -> None:
+        self._lab, self._progress = lab, progress or Quiet()
+        self._id = id or f"grade-{uuid.uuid4().hex[:8]}"
+
+    def __enter__(self) -> Graded:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        down(id=self._id)
+
+    def run(self, steps: Sequence[Step], answers: Mapping[str, str]) -> Report:
+        """The report on these cells and answers, from pristine hosts. Raises SandboxError."""
+        began = time.monotonic()
+        sandbox = up(self._lab.hosts, fresh=True, id=self._id, progress=self._progress)
+        self._progress.step(f"Setting {self._lab.name} up")
+        start = snapshot_of(set_up(self._lab, sandbox))
+        self._progress.step("Running the submission's cells")
+        cells, trouble = _run_cells(sandbox, steps, self._lab.seconds)
+        self._progress.step("Checking")
+        hidden = self._lab.hidden()
+        tasks = (
+            [*self._lab.tasks, *(replace(it, hidden=True) for it in hidden.tasks)]
+            if (hidden)
+            else list(self._lab.tasks)
+        )
+        results, unread = _check(tasks, sandbox, start, answers)
+        report = Report(
+            self._lab.name, self._lab.learner, results, time.monotonic() - began, cells,
+            "; ".join(filter(None, (trouble, unread))),
+        )  # fmt: skip
+        self._progress.done(f"{report.earned} of {report.points} points")
+        return report
+
+
+def _check(
+    tasks: Sequence[Task], sandbox: Sandbox, start: Snapshot, answers: Mapping[str, str]
+) -> tuple[tuple[TaskResult, ...], str]:
+    unread = ""
+    try:
+        found = check(tasks, sandbox, start, answers)
+    except SandboxError as error:
+        # What cannot be looked at was not brought about, and the teacher is told.
+        unread = "; ".join(filter(None, (error.what, error.why)))
+        found = [
+            tuple(Finding(UNKNOWN, it.wanted, error.what, it.places) for it in task.conditions)
+            for task in tasks
+        ]
+    results = tuple(
+        TaskResult(task.title, task.points, findings, hidden=task.hidden)
+        for task, findings in zip(tasks, found, strict=True)
+    )
+    return results, unread
+
+
+def _run_cells(
+    sandbox: Sandbox, steps: Sequence[Step], seconds: float
+) -> tuple[tuple[CellRun, ...], str]:
+    """Run them in order until all are done or the time is over. A cell that fails ends nothing:
+    in a notebook, too, the next one can be run.
+    """
+    deadline = time.monotonic() + seconds
+    runs: list[CellRun] = []
+    for step in steps:
+        left = deadline - time.monotonic()
+        if left < LEAST_SECONDS:
+            late = f"cell {step.number} and those after it were not run"
+            return tuple(runs), f"The cells took longer than {seconds:.0f} s: {late}."
+        runs.append(_run_cell(sandbox, step, left))
+    return tuple(runs), ""
+
+
+def _run_cell(sandbox: Sandbox, step: Step, seconds: float) -> CellRun:
+    if step.wrong:
+        return CellRun(step.number, "", None, step.wrong)
+    said = ""
+
+    def write(text: str) -> None:
+        nonlocal said
+        said = (said + text)[-MOST_SAID:]
+
+    take = text_writer(write)
+    code = None
+    try:
+        host = sandbox.host(step.host)
+        if step.path:
+            save(host, step.path, step.text, write)
+            code = 0
+        else:
+            code = host.stream(
+                ["bash", "-c", PRELUDE + step.text],
+                lambda kind, data: take(data) if kind == agent.STDOUT else None,
+                timeout=seconds,
+            )
+    except SandboxError as error:
+        write(f"\n{error}")
+    return CellRun(step.number, step.host, code, said)

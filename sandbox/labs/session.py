@@ -1,0 +1,199 @@
+"""A lab as a learner does it: start, work, check, hints; it survives a kernel's restart."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import Any
+
+from sandbox.errors import SandboxError
+from sandbox.labs import record
+from sandbox.labs.checking import check, set_up
+from sandbox.labs.lab import HINT_COSTS, Lab, Task, load
+from sandbox.labs.report import Report, TaskResult
+from sandbox.labs.scene import snapshot_of
+from sandbox.model.state import Snapshot
+from sandbox.progress import Progress, best
+from sandbox.sandbox import Sandbox, default_id, find, up
+
+__all__ = ["Session", "cost_of", "lab", "next_cost"]
+
+# Who waits for a check can ask again.
+SETTLE_SECONDS = 2.0
+# On each host while a lab is set up on it; a host put back as new has none.
+MARKER = "/run/wire-by-wire/lab"
+
+
+def lab(name: str | None = None, learner: str | None = None, *, id: str | None = None) -> Session:
+    """A lab to do here; in a notebook it shows its story, its tasks, and buttons.
+
+    name: such as ``01-two-tiers``; None for the one of the notebook's folder.
+    learner: your name in your class, as your teacher wrote it; what you build (names, subnets,
+    ports) follows from it. None for the one given before, or for somebody who learns alone.
+
+    Raises SandboxError if there is no such lab.
+    """
+    return Session(load(name, record.learner(learner)), id or default_id())
+
+
+class Session:
+    """One learner's work on a lab. lab: what it is.  id: the sandbox's."""
+
+    def __init__(self, lab: Lab, id: str) -> None:
+        self.lab, self.id = lab, id
+
+    def __repr__(self) -> str:
+        kept = record.of_lab(self.lab.name)
+        tasks = [
+            f"{number}. {task.title} ({task.points} points)"
+            for number, task in enumerate(self.lab.tasks, 1)
+        ]
+        asked = [f"Question: {question}" for question in self.lab.questions]
+        score = f"Best so far: {kept['best']} of {self.lab.points} points"
+        head = f"{self.lab.title} ({self.lab.minutes} minutes)"
+        return "\n".join([head, "", self.lab.story.strip(), "", *tasks, *asked, score])
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        from sandbox.widgets.lab import LabPanel
+
+        panel = LabPanel(self)
+        return {**(panel._repr_mimebundle_(**options) or {}), "text/plain": repr(self)}
+
+    @property
+    def seconds(self) -> float:
+        """Since it was started; 0 if it was not."""
+        started = record.of_lab(self.lab.name)["started"]
+        return time.time() - started if started else 0.0
+
+    def start(self, *, progress: Progress | None = None) -> None:
+        """Put the hosts back as new, and build the scenario. What was there is gone; hints and
+        answers too. Raises SandboxError.
+        """
+        shown = progress or best()
+        sandbox = up(self.lab.hosts, fresh=True, id=self.id, progress=shown)
+        shown.step(f"Setting {self.lab.name} up")
+        raw = set_up(self.lab, sandbox)
+        target = record.start_path(self.lab.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_suffix(".new")
+        new.write_text(json.dumps(raw))
+        new.replace(target)
+        for name in sandbox.hosts:
+            sandbox.host(name).run(f"echo {self._mark} > {MARKER}")
+        record.begin(self.lab.name, self.lab.points)
+        shown.done(f"{self.lab.title}: set up on {', '.join(sandbox.hosts)}")
+
+    reset = start
+
+    @property
+    def _mark(self) -> str:
+        return f"{self.lab.name}/{self.lab.learner.encode().hex()}"
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether the running sandbox's hosts have this lab. Raises SandboxError."""
+        sandbox = find(self.id)
+        return sandbox is not None and self._marked(sandbox)
+
+    def _marked(self, sandbox: Sandbox) -> bool:
+        return all(
+            sandbox.host(name).run(f"cat {MARKER}").stdout.strip() == self._mark
+            for name in sandbox.hosts[: self.lab.hosts]
+        )
+
+    def check(self) -> Report:
+        """How the tasks stand now; the best score is kept. Nothing on the hosts is changed.
+
+        Raises SandboxError if the lab is not set up, or a host does not answer.
+        """
+        sandbox = find(self.id)
+        if sandbox is None or not self._marked(sandbox):
+            raise SandboxError(
+                f"The lab {self.lab.name} is not set up on these hosts.",
+                why="it was not started, or they were put back as new since",
+                fix="Press Start, or lab.start(); it builds the scenario anew.",
+            )
+        kept = record.of_lab(self.lab.name)
+        found = check(
+            self.lab.tasks, sandbox, self._start(), kept["answers"], settle=SETTLE_SECONDS
+        )
+        results = tuple(
+            TaskResult(task.title, task.points, findings, cost_of(task, kept["hints"]))
+            for task, findings in zip(self.lab.tasks, found, strict=True)
+        )
+        report = Report(self.lab.name, self.lab.learner, results, self.seconds)
+
+        def keep(all_of_it: dict[str, Any]) -> None:
+            mine = all_of_it["labs"].setdefault(self.lab.name, {})
+            if report.earned > mine.get("best", 0) or "points" not in mine:
+                mine["best"] = report.earned
+            mine["points"] = report.points
+            if report.complete and not mine.get("done"):
+                mine["done"] = report.seconds
+
+        record.change(keep)
+        return report
+
+    def _start(self) -> Snapshot | None:
+        with contextlib.suppress(OSError, ValueError):
+            return snapshot_of(json.loads(record.start_path(self.lab.name).read_text()))
+        return None
+
+    def hint(self, task: int) -> str:
+        """The next hint for a task, which costs some of its points; the last one again when there
+        are no more. task: its number, from 1. Raises SandboxError if there is no such task.
+        """
+        if not isinstance(task, int) or not 1 <= task <= len(self.lab.tasks):
+            raise SandboxError(
+                f"There is no task {task!r}.", fix=f"Give its number, 1 to {len(self.lab.tasks)}."
+            )
+        wanted = self.lab.tasks[task - 1]
+        if not wanted.hints:
+            return "There is no hint for this task."
+        taken = record.of_lab(self.lab.name)["hints"].get(wanted.title, 0)
+        number = min(taken + 1, len(wanted.hints))
+
+        def keep(all_of_it: dict[str, Any]) -> None:
+            mine = all_of_it["labs"].setdefault(self.lab.name, {})
+            mine.setdefault("hints", {})[wanted.title] = number
+
+        record.change(keep)
+        return wanted.hints[number - 1]
+
+    def answer(self, question: str | int, text: str) -> None:
+        """Answer a question in words. question: it, or its number, from 1.
+
+        Raises SandboxError if the lab does not ask it.
+        """
+        asked = self.lab.questions
+        if isinstance(question, int) and 1 <= question <= len(asked):
+            question = asked[question - 1]
+        if question not in asked:
+            raise SandboxError(
+                f"The lab does not ask {question!r}.",
+                fix=f"It asks: {'; '.join(asked)}" if asked else "It has no questions.",
+            )
+        if not isinstance(text, str):
+            raise SandboxError(f"{text!r} is no text.", fix='Write it in quotes: "web".')
+
+        def keep(all_of_it: dict[str, Any]) -> None:
+            mine = all_of_it["labs"].setdefault(self.lab.name, {})
+            mine.setdefault("answers", {})[question] = text
+
+        record.change(keep)
+
+
+def cost_of(task: Task, hints: dict[str, int]) -> int:
+    """The points that hints took off a task. hints: how many were taken, by task's title.
+
+    Whole points, rounded down in the learner's favour.
+    """
+    taken = hints.get(task.title, 0)
+    return int(task.points * sum(HINT_COSTS[:taken]))
+
+
+def next_cost(task: Task, hints: dict[str, int]) -> int:
+    """The points that one more hint takes off."""
+    more = {**hints, task.title: min(hints.get(task.title, 0) + 1, len(task.hints))}
+    return cost_of(task, more) - cost_of(task, hints)

@@ -1,0 +1,106 @@
+"""Labs on real hosts: the reference earns all, nothing earns nothing, a wrong answer its part."""
+
+import json
+import os
+from dataclasses import replace
+
+import nbformat
+import pytest
+
+import sandbox
+from sandbox.labs import load, names
+from sandbox.labs.__main__ import main
+from sandbox.labs.grade import Graded, grade, steps_of
+from sandbox.labs.submission import Step, Submission
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+# The sandbox of the other tests, so that no third VM runs beside them.
+HERE = os.environ.get("SANDBOX_ID")
+LEARNER = "ada"
+
+
+def failed(report):
+    return {task.title for task in report.tasks if task.state != "passed"}
+
+
+@pytest.fixture
+def graded(sandbox_up):
+    """Grades steps and answers of a lab in the tests' own sandbox, and leaves that running."""
+
+    def run(lab, steps=(), answers=None):
+        return Graded(lab, id=HERE).run(steps, answers or {})
+
+    return run
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_lab_gives_the_points_that_were_earned(graded, name):
+    lab = load(name, LEARNER)
+    hidden = lab.hidden()
+    whole = graded(lab, steps_of(hidden.solution), hidden.answers)
+    assert failed(whole) == set(), str(whole)
+    assert all(cell.code == 0 for cell in whole.cells), whole.cells
+    nothing = graded(lab)
+    assert nothing.earned == 0, str(nothing)
+    commands, answers, lost = hidden.wrong()
+    part = graded(lab, steps_of(commands), answers)
+    assert failed(part) == lost, str(part)
+
+
+LAB = names()[0]
+
+
+def test_a_neighbours_answer_earns_nothing(graded):
+    theirs = load(LAB, "grace").hidden()
+    assert graded(load(LAB, LEARNER), steps_of(theirs.solution), theirs.answers).earned == 0
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "while :; do :; done",
+        "yes | head -c 3000000000",
+        "fallocate -l 20G /var/lib/docker/full; dd if=/dev/zero of=/full bs=1M count=9000",
+        "docker rm -f $(docker ps -aq); docker network prune -f",
+        "kill -9 $(pgrep dockerd)",
+        "pkill -9 -f agent.py",
+        "kill -9 -1",
+        ":(){ :|:& }; :",
+        "rm -rf --no-preserve-root / 2> /dev/null",
+        "poweroff -f; reboot -f; echo b > /proc/sysrq-trigger",
+        "echo 110 of 110 points; exit 0",
+    ],
+    ids=["loop", "flood", "disk", "containers", "dockerd", "agent", "all", "fork", "rm", "power",
+         "print"],
+)  # fmt: skip
+def test_what_breaks_its_hosts_earns_nothing(cell):
+    lab = replace(load(LAB, LEARNER), seconds=10)
+    steps = (Step(1, "a", cell), Step(2, "b", cell))
+    report = grade(lab, Submission(lab.name, LEARNER, steps, {}), id="grade-test")
+    assert report.earned == 0, str(report)
+    assert sandbox.find("grade-test") is None
+
+
+def test_no_way_leads_out_of_a_graded_sandbox(graded):
+    lab = load(LAB, LEARNER)
+    probe = "curl -sS -m 3 http://192.0.2.1 && echo reached; getent hosts example.org"
+    [run] = graded(lab, (Step(1, "a", f"set +e; {probe}; true"),)).cells
+    assert run.code == 0
+    assert run.said.startswith("curl: (")
+    assert len(run.said.splitlines()) == 1, run.said
+
+
+def test_a_notebook_is_graded_from_the_command_line(tmp_path, capsys):
+    lab = load(LAB, LEARNER)
+    cells = [f'lab = sandbox.lab("{LAB}", learner="{LEARNER}")']
+    cells += [f"%%host {host}\n{lines}" for host, lines in lab.hidden().solution]
+    path = tmp_path / "mine.ipynb"
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(it) for it in cells]), path
+    )
+    report, junit = tmp_path / "report.json", tmp_path / "report.xml"
+    assert main(["grade", str(path), "--json", str(report), "--junit", str(junit), "--quiet"]) == 0
+    assert "✓" in capsys.readouterr().out
+    found = json.loads(report.read_text())
+    assert found["earned"] == found["points"] > lab.points - 1
+    assert 'failures="0"' in junit.read_text()

@@ -1,0 +1,44 @@
+"""A learner's way through a lab, on real hosts."""
+
+import pytest
+
+import sandbox
+from sandbox.labs import names, record
+from sandbox.labs.checking import run_commands
+from sandbox.progress import Quiet
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+LAB = names()[0]
+
+
+@pytest.fixture
+def session(sandbox_up, tmp_path, monkeypatch):
+    monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path))
+    return sandbox.lab(LAB, "ada")
+
+
+def test_a_lab_is_started_done_checked_and_begun_anew(session):
+    session.start(progress=Quiet())
+    assert session.check().earned == 0
+    session.hint(1)
+    session.hint(1)
+    run_commands(sandbox.find(), session.lab.hidden().solution, "The solution")
+    # As after a kernel's restart.
+    again = sandbox.lab(LAB)
+    report = again.check()
+    assert report.complete, str(report)
+    cost = report.tasks[0].cost
+    assert (cost > 0, report.earned) == (True, session.lab.points - cost)
+    assert report.seconds < 300
+    again.reset(progress=Quiet())
+    assert again.check().earned == 0
+    kept = record.of_lab(LAB)
+    assert (kept["best"], kept["hints"]) == (session.lab.points - cost, {})
+    assert kept["done"]
+
+
+def test_hosts_that_were_put_back_are_not_taken_for_the_lab(session):
+    session.start(progress=Quiet())
+    sandbox.reset()
+    with pytest.raises(sandbox.SandboxError, match="is not set up on these hosts"):
+        session.check()

@@ -1,0 +1,293 @@
+"""Labs without an engine: scenarios, submissions, reports, the record, what conditions say."""
+
+import ipaddress
+import json
+from xml.etree import ElementTree
+
+import nbformat
+import pytest
+
+import sandbox
+from sandbox.labs import Draw, Finding, NotThere, load, names, record
+from sandbox.labs.__main__ import main
+from sandbox.labs.checks import FAILED, PASSED, UNKNOWN, holds, look
+from sandbox.labs.lab import Task
+from sandbox.labs.report import Report, TaskResult
+from sandbox.labs.session import Session, cost_of, next_cost
+from sandbox.labs.submission import read
+
+LABS = names()
+SEEDS = range(500)
+# The hosts' LAN, the pools of their Engines, and the one that Swarm takes overlays from.
+TAKEN = [
+    ipaddress.ip_network(it)
+    for it in ("198.18.0.0/15", "172.16.0.0/12", "10.0.0.0/12", "192.168.0.0/16")
+]
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path / "data"))
+    return tmp_path
+
+
+def drawn(facts):
+    """Everything that a scenario drew, by kind."""
+    values = [getattr(facts, name) for name in facts.__dataclass_fields__]
+    flat = [it for value in values for it in (value if isinstance(value, tuple) else [value])]
+    return (
+        [it for it in flat if isinstance(it, ipaddress.IPv4Network)],
+        [it for it in flat if isinstance(it, int)],
+        [it for it in flat if isinstance(it, str)],
+    )
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_seeds_give_scenarios_without_a_collision(name):
+    seen = set()
+    for seed in SEEDS:
+        lab = load(name, f"learner {seed}")
+        subnets, ports, words = drawn(lab.facts)
+        for number, subnet in enumerate(subnets):
+            assert not any(subnet.overlaps(other) for other in subnets[number + 1 :])
+            assert not any(subnet.overlaps(other) for other in TAKEN)
+        assert len(set(ports)) == len(ports)
+        assert len(set(words)) == len(words)
+        hidden = lab.hidden()
+        assert hidden and hidden.solution
+        assert {*hidden.answers} == {*lab.questions}
+        titles = [task.title for task in (*lab.tasks, *hidden.tasks)]
+        assert len(set(titles)) == len(titles)
+        assert hidden.wrong()[2] <= {*titles}, "the wrong answer fails tasks that are not there"
+        seen.add(repr(lab.facts))
+    assert len(seen) > 50, "a neighbour's answer would pass"
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_a_lab_says_what_it_asks(name):
+    lab = load(name, "somebody")
+    assert lab.points == 100
+    assert 15 <= lab.minutes <= 40
+    assert 1 <= lab.hosts <= 4
+    for task in lab.tasks:
+        assert task.conditions
+        assert len(task.hints) == 4, task.title
+    told = lab.story + " ".join(task.title for task in lab.tasks)
+    for word in drawn(lab.facts)[2]:
+        assert word in told or word in str(lab.setup) or word in str(lab.fault), word
+
+
+def test_the_same_seed_gives_the_same_draws():
+    def some(seed):
+        draw = Draw(seed)
+        return [draw.word(), draw.subnet(), draw.port(), draw.choice("abc"), draw.host_number()]
+
+    assert some("x") == some("x")
+    assert some("x") != some("y")
+    # On any machine: these were drawn once, and are compared with ever after.
+    assert [str(it) for it in some("01-two-tiers/ada")] == [
+        "slate", "10.31.169.0/24", "8603", "c", "93",
+    ]  # fmt: skip
+
+
+def test_another_learner_gets_another_scenario():
+    first, second = load(LABS[0], "ada"), load(LABS[0], "grace")
+    assert first.facts != second.facts
+    assert load(LABS[0], "ada").facts == first.facts
+
+
+def test_a_lab_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(sandbox.SandboxError, match="There is no lab '99-nothing'"):
+        load("99-nothing")
+    with pytest.raises(sandbox.SandboxError, match="is no lab's name"):
+        load("../../etc")
+    with pytest.raises(sandbox.SandboxError, match="No lab is named"):
+        load()
+
+
+def test_a_lab_that_is_not_in_order_is_told(tmp_path):
+    folder = tmp_path / "01-broken"
+    folder.mkdir()
+    for text, why in (
+        ("def scenario(draw): return 1 / 0", "ZeroDivisionError"),
+        ("TITLE = 1", "no function scenario"),
+        ("this is no Python", "SyntaxError"),
+    ):
+        (folder / "lab.py").write_text(text)
+        with pytest.raises(sandbox.SandboxError, match=why) as told:
+            load("01-broken", root=tmp_path)
+        assert "01-broken/lab.py is not in order" in str(told.value)
+
+
+# Submissions
+
+
+def notebook(path, *sources, kind="code"):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_a_submission_is_its_host_cells_and_answers(tmp_path):
+    path = notebook(
+        tmp_path / "x.ipynb",
+        'import sandbox\nlab = sandbox.lab("01-two-tiers", learner="ada")',
+        "%%host a\ndocker ps\n",
+        "%%host b --save /root/x.conf\nport 80\n",
+        "%matplotlib inline\nlab.answer('Who?', 'web')",
+        'lab.answer("Who?", "db"); lab.answer(name, "variables are not read")',
+        "%%host a --nonsense\ntrue",
+        "def broken(:",
+    )
+    found = read(path)
+    assert (found.lab, found.learner) == ("01-two-tiers", "ada")
+    assert [(it.number, it.host, it.text, it.path) for it in found.steps[:2]] == [
+        (2, "a", "docker ps\n", ""), (3, "b", "port 80\n", "/root/x.conf"),
+    ]  # fmt: skip
+    assert "--nonsense" in found.steps[2].wrong
+    assert found.answers == {"Who?": "db"}
+
+
+def test_no_python_of_a_submission_is_run(tmp_path):
+    trap = tmp_path / "trap"
+    path = notebook(
+        tmp_path / "x.ipynb",
+        f"open({str(trap)!r}, 'w').write('run')",
+        f"lab.answer('Who?', open({str(trap)!r}, 'w').write('run'))",
+        f"sandbox.lab(__import__('os').system('touch {trap}'))",
+    )
+    found = read(path)
+    assert not trap.exists()
+    assert (found.lab, found.answers, found.steps) == ("", {}, ())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 1}', '{"cells": [{}]}', "\x00\xff"])
+def test_what_is_no_notebook_costs_one_message(tmp_path, text, capsys):
+    path = tmp_path / "x.ipynb"
+    path.write_text(text)
+    with pytest.raises(sandbox.SandboxError, match="is no notebook"):
+        read(path)
+    assert main(["grade", str(path)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_notebook_that_is_not_there_or_too_long_is_told(tmp_path):
+    with pytest.raises(sandbox.SandboxError, match="cannot be read"):
+        read(tmp_path / "none.ipynb")
+    with pytest.raises(sandbox.SandboxError, match="has 600 cells"):
+        read(notebook(tmp_path / "long.ipynb", *["1"] * 600))
+
+
+def test_a_deep_expression_is_no_trap(tmp_path):
+    deep = "(" * 5000 + ")" * 5000
+    assert read(notebook(tmp_path / "x.ipynb", f"lab.answer({deep})")).answers == {}
+
+
+# Reports
+
+
+def finding(state, seen="x"):
+    return Finding(state, "it holds", seen)
+
+
+def report(*tasks):
+    return Report("01-two-tiers", "ada", tasks, 12.5)
+
+
+def test_a_task_earns_its_points_when_all_of_it_holds():
+    whole = TaskResult("one", 30, (finding(PASSED), finding(PASSED)))
+    part = TaskResult("two", 50, (finding(PASSED), finding(FAILED)))
+    unclear = TaskResult("three", 20, (finding(PASSED), finding(UNKNOWN)))
+    found = report(whole, part, unclear)
+    assert (found.earned, found.points, found.complete) == (30, 100, False)
+    assert [it.state for it in found.tasks] == ["passed", "failed", "unknown"]
+    assert TaskResult("four", 10, (finding(FAILED), finding(UNKNOWN))).state == "failed"
+
+
+def test_a_report_is_read_by_people_and_machines():
+    found = report(
+        TaskResult("make <it>", 60, (finding(FAILED, "no \x1b[0m & nothing"),)),
+        TaskResult("keep it", 40, (finding(PASSED),), cost=4),
+    )
+    assert str(found).splitlines() == [
+        "01-two-tiers: 36 of 100 points",
+        "✗ make <it> (0 of 60)",
+        "    expected: it holds",
+        "    seen: no \x1b[0m & nothing",
+        "✓ keep it (36 of 40, 4 taken off for hints)",
+    ]
+    assert "make &lt;it&gt;" in found._repr_html_()
+    given = json.loads(found.to_json())
+    assert (given["earned"], given["tasks"][0]["state"]) == (36, "failed")
+    suite = ElementTree.fromstring(found.to_junit())
+    assert suite.attrib["failures"] == "1"
+    assert suite[0][0].text == "it holds: no [0m & nothing"
+
+
+# Conditions
+
+
+def test_a_condition_passes_fails_or_cannot_tell():
+    def absent(_scene):
+        raise NotThere("there is no container web")
+
+    def silent(_scene):
+        raise sandbox.SandboxError("host-a does not answer.", why="it is gone")
+
+    assert look(holds("w", lambda _: (True, "s")), None) == Finding(PASSED, "w", "s")
+    assert look(holds("w", lambda _: (False, "s")), None).state == FAILED
+    assert look(holds("w", absent), None) == Finding(FAILED, "w", "there is no container web")
+    unclear = look(holds("w", silent), None)
+    assert (unclear.state, unclear.seen) == (UNKNOWN, "host-a does not answer.; it is gone")
+
+
+# The record
+
+
+def test_hints_cost_more_the_more_they_tell():
+    task = Task("one", 30, (), ("a", "b", "c", "d"))
+    costs = [cost_of(task, {"one": taken}) for taken in range(5)]
+    assert costs == [0, 0, 3, 9, 24]
+    assert [next_cost(task, {"one": taken}) for taken in range(5)] == [0, 3, 6, 15, 0]
+
+
+def test_hints_and_answers_are_kept(data):
+    session = Session(load(LABS[0], "ada"), "none")
+    first = session.hint(1)
+    assert session.hint(1) != first
+    assert [session.hint(1) for _ in range(4)][-1] == session.lab.tasks[0].hints[3]
+    again = Session(load(LABS[0], "ada"), "none")
+    assert record.of_lab(LABS[0])["hints"] == {session.lab.tasks[0].title: 4}
+    with pytest.raises(sandbox.SandboxError, match="There is no task 9"):
+        again.hint(9)
+    with pytest.raises(sandbox.SandboxError, match="does not ask"):
+        again.answer("What?", "x")
+
+
+def test_a_lab_that_was_not_started_is_not_checked(data, cache):
+    with pytest.raises(sandbox.SandboxError, match="is not set up") as told:
+        Session(load(LABS[0], "ada"), "none").check()
+    assert "lab.start()" in str(told.value)
+
+
+def test_the_learner_is_kept_and_drawn_once(data):
+    drawn_once = record.learner()
+    assert drawn_once
+    assert record.learner() == drawn_once
+    assert record.learner("ada") == "ada"
+    assert record.learner() == "ada"
+
+
+def test_a_record_that_is_not_ours_is_left_alone(data):
+    record.path().write_text("{")
+    with pytest.raises(sandbox.SandboxError, match="cannot be read"):
+        record.learner("ada")
+    record.path().write_text('{"version": 99}')
+    with pytest.raises(sandbox.SandboxError, match="not of this version"):
+        record.read()
+    assert record.path().read_text() == '{"version": 99}'
+
+
+def test_the_labs_are_listed(capsys):
+    assert main(["list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == LABS
