@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test test-fast lint outputs bench clean-sandbox
+.PHONY: help setup lab teach test test-fast lint outputs bench clean-sandbox
 PYTHON ?= python3
 RUN := .venv/bin/python
 
@@ -13,6 +13,11 @@ help: ## Say what each target does
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	mkdir -p .venv/share/jupyter/lab/settings
 	cp scripts/jupyterlab-settings.json .venv/share/jupyter/lab/settings/overrides.json
+	@touch $@
+
+# nbgrader comes with servers and menus of its own in JupyterLab, which learners do not need.
+.venv/teach: .venv/ready requirements-teach.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-teach.lock
 	@touch $@
 
 # Every test runs on the embedded VM, and so does what lessons show.
@@ -29,10 +34,12 @@ lab: setup ## Open the course in JupyterLab
 	    --ServerApp.terminado_settings="shell_command=['bash', '--rcfile', '$(CURDIR)/scripts/terminal.bashrc']" \
 	    $(LAB_OPTIONS)
 
+teach: setup .venv/teach ## Install nbgrader too, to hand labs out and grade them
+
 # Each worker has a VM, which keeps a processor busy.
 WORKERS ?= 2
 
-test: setup lint ## Run every test, on two VMs beside each other
+test: setup .venv/teach lint ## Run every test, on two VMs beside each other
 	@scripts/system-packages chromium
 	$(RUN) -m pytest --no-skip -n $(WORKERS) --no-loadscope-reorder tests/unit tests/integration \
 	    tests/lessons tests/labs tests/browser
@@ -52,6 +59,7 @@ bench: setup ## Measure the sandbox and print a table
 	$(RUN) -m tests.benchmarks
 	$(RUN) -m tests.benchmarks.network_state
 	$(RUN) -m tests.benchmarks.journeys
+	$(RUN) -m tests.benchmarks.labs
 
 clean-sandbox: ## Remove every trace of the sandbox, cached files included
 	@if [ -x $(RUN) ]; then $(RUN) -m sandbox down --all --cache; fi

@@ -5,14 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from sandbox.errors import SandboxError
+from sandbox.labs.batch import Entry, entries, grade_all, kept, workers
 from sandbox.labs.grade import grade
 from sandbox.labs.lab import load, names
 from sandbox.labs.submission import read
 from sandbox.progress import Quiet, TextProgress
 
 __all__ = ["main"]
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
 
 
 def _list(_options: argparse.Namespace) -> int:
@@ -25,13 +33,49 @@ def _list(_options: argparse.Namespace) -> int:
 def _grade(options: argparse.Namespace) -> int:
     submission = read(options.notebook)
     name = options.lab or submission.lab or options.notebook.stem
-    lab = load(name, submission.learner if options.learner is None else options.learner)
-    report = grade(lab, submission, progress=Quiet() if options.quiet else TextProgress())
+    learner = submission.learner if options.learner is None else options.learner
+    lab = load(name, learner, root=options.labs)
+    shown = Quiet() if options.quiet else TextProgress()
+    report = grade(lab, submission, id=options.id, progress=shown)
     print(report)
     for path, text in ((options.json, report.to_json), (options.junit, report.to_junit)):
         if path:
             path.write_text(text() + "\n", encoding="utf-8")
     return 0 if report.complete else 1
+
+
+def _grade_all(options: argparse.Namespace) -> int:
+    found = entries(options.submitted, options.lab, root=options.labs)
+    if not found:
+        raise SandboxError(
+            f"{options.submitted} has no submission of a lab.",
+            fix="Notebooks are STUDENT/LAB/LAB.ipynb, LAB as python -m sandbox.labs list has it",
+        )
+    jobs = options.jobs or workers()
+    left = [entry for entry in found if not kept(entry, options.out)]
+    print(f"{len(found)} submissions, {len(left)} of them to grade, {jobs} at once", flush=True)
+
+    def tell(entry: Entry, report: dict[str, Any]) -> None:
+        said = report.get("error") or f"{report['earned']} of {report['points']} points"
+        print(f"{entry.student} {entry.lab}: {said}", flush=True)
+
+    reports = grade_all(found, options.out, jobs, tell, root=options.labs)
+    failed = sum("error" in report for report in reports)
+    print(f"{options.out / 'grades.csv'} has every grade" + (f" but {failed}" if failed else ""))
+    return 1 if failed else 0
+
+
+def _source(options: argparse.Namespace) -> int:
+    try:
+        from sandbox.labs.nbgrader import write_sources
+    except ImportError as error:
+        raise SandboxError(
+            "nbgrader is not installed.", why=str(error), fix="pip install nbgrader"
+        ) from error
+    chosen = options.lab or (names(options.labs) if options.labs else names())
+    for path in write_sources(options.course, chosen, root=options.labs):
+        print(path)
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +93,22 @@ def main(arguments: list[str] | None = None) -> int:
     grading.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     grading.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit's XML")
     grading.add_argument("--quiet", action="store_true", help="say nothing of progress")
+    grading.add_argument("--id", help="the sandbox's id; else a new one")
     grading.set_defaults(act=_grade)
+    batch = commands.add_parser(
+        "grade-all", help="grade a class; a second run goes on where the first stopped"
+    )
+    batch.add_argument("submitted", type=Path, help="a folder of STUDENT/LAB/LAB.ipynb")
+    batch.add_argument("--out", type=Path, default=Path("graded"), help="where reports go")
+    batch.add_argument("--lab", help="grade this lab alone")
+    batch.add_argument("-j", "--jobs", type=_positive, help="how many at once; else what fits")
+    batch.set_defaults(act=_grade_all)
+    source = commands.add_parser("source", help="write nbgrader's source notebooks")
+    source.add_argument("lab", nargs="*", help="labs' names; else all")
+    source.add_argument("--course", type=Path, default=Path("labs"), help="nbgrader's course")
+    source.set_defaults(act=_source)
+    for command in (grading, batch, source):
+        command.add_argument("--labs", type=Path, metavar="FOLDER", help="the folder of labs")
     options = parser.parse_args(arguments)
     try:
         return int(options.act(options))

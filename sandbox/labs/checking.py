@@ -16,7 +16,7 @@ from sandbox.model.difference import steady
 from sandbox.model.state import Snapshot
 from sandbox.sandbox import Sandbox
 
-__all__ = ["check", "run_commands", "set_up"]
+__all__ = ["SETTLE_SECONDS", "check", "run_commands", "set_up"]
 
 # What was just made may need a moment: a server to listen, a service to start its tasks.
 SETTLE_SECONDS = 8.0

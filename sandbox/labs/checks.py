@@ -6,9 +6,11 @@ looks at. A condition on what must not pass first proves that its probe works.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from sandbox import hosts
@@ -302,8 +304,11 @@ class _Drops:
         scene.namespace(self.source)
         to = as_named(self.to) if scene.is_place(self.to) else self.to
         made = journey(as_named(self.source), to, tcp=self.tcp, id=scene.sandbox)
-        text = made.text.strip().rpartition("\n")[2]
-        return made.outcome == "dropped" and self.chain in text, text
+        ending = made.passage.ending
+        where = f" in {ending.rule.chain}" if ending.rule else ""
+        right = ending.outcome == "dropped" and ending.rule is not None
+        right &= not self.chain or where == f" in {self.chain}"
+        return right, f"{ending.outcome} at {ending.namespace}{where}: {ending.why}"
 
 
 def firewall_drops(source: str, to: str, *, tcp: int | None = None, chain: str = "") -> Condition:
@@ -568,29 +573,57 @@ def has_route(place: str, destination: object, *, via: str = "") -> Condition:
     return holds(wanted, fn, places=[place])
 
 
-def built_like(host: str, made: str, model: str) -> Condition:
-    """The network on a bridge is in every part like that on another; see compare_bridges.
+def built_like(
+    host: str, made: str, model: str, *which: str, ports: tuple[int, int] | None = None
+) -> Condition:
+    """The network on a bridge is in every part like that on another, but for its subnet.
 
     made, model: names of bridges of that host, or of Docker networks on one.
+    which: the parts, named as ``sandbox.compare_bridges`` does; none for all of them.
+    ports: the published port of the one, and that of the other, which takes its place.
     """
+    full = hosts.full_name(host)
+    told = f" in {', '.join(which)}" if which else ""
+
+    def facts(scene: Scene, name: str, port: int | None) -> tuple[dict[str, str], dict[str, str]]:
+        found = bridged(scene.host(host), name)
+        if found is None:
+            raise NotThere(f"{full} has no bridge {name}")
+        subnets = [ipaddress.ip_interface(it).network for it in found.bridge.assigned]
+
+        def plain(text: str) -> str:
+            for subnet in subnets:
+                text = _ADDRESS.sub(partial(_placed, subnet), text)
+            return re.sub(rf"\b{port}\b", "PORT", text) if port else text
+
+        all_parts = parts(found)
+        chosen = {name: all_parts[name] for name in which or all_parts}
+        return chosen, {name: plain(text) for name, text in chosen.items()}
 
     def fn(scene: Scene) -> tuple[bool, str]:
-        state = scene.host(host)
-        facts = {}
-        for name in (made, model):
-            found = bridged(state, name)
-            if found is None:
-                raise NotThere(f"{state.name} has no bridge {name}")
-            facts[name] = parts(found)
+        (mine, plain), (theirs, wanted) = (
+            facts(scene, name, port)
+            for name, port in zip((made, model), ports or (None, None), strict=True)
+        )
         differing = [
-            f"{part}: {facts[made].get(part, 'none')}, where {model} has {value}"
-            for part, value in facts[model].items()
-            if facts[made].get(part) != value
+            f"{part}: {mine[part]}, where {model} has {theirs[part]}"
+            for part in wanted
+            if plain[part] != wanted[part]
         ]
         return not differing, "; ".join(differing) or "every part is the same"
 
-    full = hosts.full_name(host)
-    return holds(f"{made} of {full} is built like {model}", fn, places=[full])
+    return holds(f"{made} of {full} is built like {model}{told}", fn, places=[full])
+
+
+_ADDRESS = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b")
+
+
+def _placed(subnet: ipaddress.IPv4Network | ipaddress.IPv6Network, found: re.Match[str]) -> str:
+    """An address of that subnet by its place in it; any other as it is."""
+    address = ipaddress.ip_address(found[0])
+    if address in subnet:
+        return f"SUBNET+{int(address) - int(subnet.network_address)}"
+    return found[0]
 
 
 def in_swarm(host: str, *, manager: bool | None = None) -> Condition:

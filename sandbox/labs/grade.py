@@ -10,7 +10,7 @@ from dataclasses import replace
 from sandbox.errors import SandboxError
 from sandbox.guest import agent
 from sandbox.host import text_writer
-from sandbox.labs.checking import check, set_up
+from sandbox.labs.checking import SETTLE_SECONDS, check, set_up
 from sandbox.labs.checks import UNKNOWN, Finding
 from sandbox.labs.lab import Commands, Lab, Task
 from sandbox.labs.report import CellRun, Report, TaskResult
@@ -72,22 +72,29 @@ class Graded:
 
     def run(self, steps: Sequence[Step], answers: Mapping[str, str]) -> Report:
         """The report on these cells and answers, from pristine hosts. Raises SandboxError."""
-        began = time.monotonic()
-        sandbox = up(self._lab.hosts, fresh=True, id=self._id, progress=self._progress)
+        self.begin()
+        return self.go_on(steps, answers)
+
+    def begin(self) -> None:
+        """Take the hosts back to pristine, and set the lab up. Raises SandboxError."""
+        self._began = time.monotonic()
+        self._sandbox = up(self._lab.hosts, fresh=True, id=self._id, progress=self._progress)
         self._progress.step(f"Setting {self._lab.name} up")
-        start = snapshot_of(set_up(self._lab, sandbox))
+        self._start = snapshot_of(set_up(self._lab, self._sandbox))
+
+    def go_on(
+        self, steps: Sequence[Step], answers: Mapping[str, str], *, settle: float = SETTLE_SECONDS
+    ) -> Report:
+        """The report after these cells, too. settle: see ``check``. Raises SandboxError."""
         self._progress.step("Running the submission's cells")
-        cells, trouble = _run_cells(sandbox, steps, self._lab.seconds)
+        cells, trouble = _run_cells(self._sandbox, steps, self._lab.seconds)
         self._progress.step("Checking")
         hidden = self._lab.hidden()
-        tasks = (
-            [*self._lab.tasks, *(replace(it, hidden=True) for it in hidden.tasks)]
-            if (hidden)
-            else list(self._lab.tasks)
-        )
-        results, unread = _check(tasks, sandbox, start, answers)
+        tasks = [*self._lab.tasks]
+        tasks += [replace(task, hidden=True) for task in (hidden.tasks if hidden else ())]
+        results, unread = _check(tasks, self._sandbox, self._start, answers, settle)
         report = Report(
-            self._lab.name, self._lab.learner, results, time.monotonic() - began, cells,
+            self._lab.name, self._lab.learner, results, time.monotonic() - self._began, cells,
             "; ".join(filter(None, (trouble, unread))),
         )  # fmt: skip
         self._progress.done(f"{report.earned} of {report.points} points")
@@ -95,11 +102,15 @@ class Graded:
 
 
 def _check(
-    tasks: Sequence[Task], sandbox: Sandbox, start: Snapshot, answers: Mapping[str, str]
+    tasks: Sequence[Task],
+    sandbox: Sandbox,
+    start: Snapshot,
+    answers: Mapping[str, str],
+    settle: float,
 ) -> tuple[tuple[TaskResult, ...], str]:
     unread = ""
     try:
-        found = check(tasks, sandbox, start, answers)
+        found = check(tasks, sandbox, start, answers, settle=settle)
     except SandboxError as error:
         # What cannot be looked at was not brought about, and the teacher is told.
         unread = "; ".join(filter(None, (error.what, error.why)))

@@ -25,25 +25,23 @@ def failed(report):
 
 @pytest.fixture
 def graded(sandbox_up):
-    """Grades steps and answers of a lab in the tests' own sandbox, and leaves that running."""
-
-    def run(lab, steps=(), answers=None):
-        return Graded(lab, id=HERE).run(steps, answers or {})
-
-    return run
+    """Grades a lab in the tests' own sandbox, and leaves that running."""
+    return lambda lab: Graded(lab, id=HERE)
 
 
 @pytest.mark.parametrize("name", names())
 def test_a_lab_gives_the_points_that_were_earned(graded, name):
     lab = load(name, LEARNER)
     hidden = lab.hidden()
-    whole = graded(lab, steps_of(hidden.solution), hidden.answers)
+    here = graded(lab)
+    here.begin()
+    nothing = here.go_on((), {}, settle=0)
+    assert nothing.earned == 0, str(nothing)
+    whole = here.go_on(steps_of(hidden.solution), hidden.answers)
     assert failed(whole) == set(), str(whole)
     assert all(cell.code == 0 for cell in whole.cells), whole.cells
-    nothing = graded(lab)
-    assert nothing.earned == 0, str(nothing)
     commands, answers, lost = hidden.wrong()
-    part = graded(lab, steps_of(commands), answers)
+    part = here.run(steps_of(commands), answers)
     assert failed(part) == lost, str(part)
 
 
@@ -52,7 +50,7 @@ LAB = names()[0]
 
 def test_a_neighbours_answer_earns_nothing(graded):
     theirs = load(LAB, "grace").hidden()
-    assert graded(load(LAB, LEARNER), steps_of(theirs.solution), theirs.answers).earned == 0
+    assert graded(load(LAB, LEARNER)).run(steps_of(theirs.solution), theirs.answers).earned == 0
 
 
 @pytest.mark.parametrize(
@@ -84,7 +82,7 @@ def test_what_breaks_its_hosts_earns_nothing(cell):
 def test_no_way_leads_out_of_a_graded_sandbox(graded):
     lab = load(LAB, LEARNER)
     probe = "curl -sS -m 3 http://192.0.2.1 && echo reached; getent hosts example.org"
-    [run] = graded(lab, (Step(1, "a", f"set +e; {probe}; true"),)).cells
+    [run] = graded(lab).run((Step(1, "a", f"set +e; {probe}; true"),), {}).cells
     assert run.code == 0
     assert run.said.startswith("curl: (")
     assert len(run.said.splitlines()) == 1, run.said

@@ -2,13 +2,14 @@
 
 import ipaddress
 import json
+import os
 from xml.etree import ElementTree
 
 import nbformat
 import pytest
 
 import sandbox
-from sandbox.labs import Draw, Finding, NotThere, load, names, record
+from sandbox.labs import Draw, Finding, NotThere, batch, load, names, record
 from sandbox.labs.__main__ import main
 from sandbox.labs.checks import FAILED, PASSED, UNKNOWN, holds, look
 from sandbox.labs.lab import Task
@@ -291,3 +292,57 @@ def test_a_record_that_is_not_ours_is_left_alone(data):
 def test_the_labs_are_listed(capsys):
     assert main(["list"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == LABS
+
+
+# A class
+
+
+def submitted(folder, student, *sources, lab=LABS[0]):
+    path = folder / student / lab / f"{lab}.ipynb"
+    path.parent.mkdir(parents=True)
+    return notebook(path, *sources)
+
+
+def test_a_class_is_what_nbgrader_collects(tmp_path):
+    submitted(tmp_path, "ada", "1")
+    submitted(tmp_path, "grace", "1")
+    other = tmp_path / "ada" / "essay" / "essay.ipynb"
+    other.parent.mkdir()
+    notebook(other, "1")
+    found = batch.entries(tmp_path)
+    assert [(it.student, it.lab) for it in found] == [("ada", LABS[0]), ("grace", LABS[0])]
+    assert found[0].key != found[1].key, "the same cells are another answer for another learner"
+    assert batch.entries(tmp_path, "99-none") == []
+
+
+def test_a_grade_is_kept_until_the_submission_changes(tmp_path):
+    path = submitted(tmp_path / "in", "ada", "1")
+    [entry] = batch.entries(tmp_path / "in")
+    assert batch.kept(entry, tmp_path) is None
+    folder = entry.folder(tmp_path)
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps({"earned": 7, "key": entry.key}))
+    assert batch.kept(entry, tmp_path)["earned"] == 7
+    notebook(path, "2")
+    [changed] = batch.entries(tmp_path / "in")
+    assert batch.kept(changed, tmp_path) is None
+    (folder / "report.json").write_text("{")
+    assert batch.kept(entry, tmp_path) is None
+
+
+def test_a_folder_without_submissions_is_told(tmp_path, capsys):
+    assert main(["grade-all", str(tmp_path / "none")]) == 2
+    assert "There is no folder" in capsys.readouterr().err
+    assert main(["grade-all", str(tmp_path)]) == 2
+    assert "has no submission of a lab" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["grade-all", str(tmp_path), "-j", "0"])
+    assert "'0' is no number from 1" in capsys.readouterr().err
+
+
+def test_as_many_are_graded_at_once_as_memory_allows(monkeypatch):
+    assert batch.workers() >= 1
+    monkeypatch.setattr(batch, "WORKER_MEMORY", 2**50)
+    assert batch.workers() == 1
+    monkeypatch.setattr(batch, "WORKER_MEMORY", 1)
+    assert batch.workers() == os.cpu_count()

@@ -1,0 +1,75 @@
+"""A class is graded, some at once; one that breaks stops nobody, and a second run goes on."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+
+from sandbox.labs import load, names
+from sandbox.paths import sandbox_ids
+from tests.hosts import until
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+LAB = names()[0]
+STUDENTS = ("ada", "grace", "linus")
+
+
+@pytest.fixture
+def classroom(tmp_path):
+    """Three submissions: a whole one, the untouched release, and one that is no notebook."""
+    cells = [
+        nbformat.v4.new_code_cell(f"%%host {host}\n{lines}")
+        for host, lines in load(LAB, "ada").hidden().solution
+    ]
+    for student, content in (("ada", cells), ("grace", [])):
+        path = tmp_path / "submitted" / student / LAB / f"{LAB}.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(nbformat.v4.new_notebook(cells=content), path)
+    broken = tmp_path / "submitted" / "linus" / LAB / f"{LAB}.ipynb"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
+    return tmp_path
+
+
+def command(folder):
+    return [
+        sys.executable, "-m", "sandbox.labs", "grade-all", str(folder / "submitted"),
+        "--out", str(folder / "graded"), "-j", "2",
+    ]  # fmt: skip
+
+
+def test_a_class_is_graded_and_gone_on_with(classroom):
+    first = subprocess.run(command(classroom), capture_output=True, text=True, check=False)
+    assert first.returncode == 1, first.stderr
+    assert "3 submissions, 3 of them to grade, 2 at once" in first.stdout
+    assert f"ada {LAB}: 110 of 110 points" in first.stdout
+    assert f"grace {LAB}: 0 of 110 points" in first.stdout
+    assert "is no notebook" in first.stdout
+    with (classroom / "graded" / "grades.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(it["student"], it["earned"]) for it in rows] == [
+        ("ada", "110"), ("grace", "0"), ("linus", ""),
+    ]  # fmt: skip
+    report = classroom / "graded" / "ada" / LAB / "report.json"
+    assert json.loads(report.read_text())["earned"] == 110
+    written = report.stat().st_mtime_ns
+    second = subprocess.run(command(classroom), capture_output=True, text=True, check=False)
+    assert "3 submissions, 1 of them to grade" in second.stdout
+    assert report.stat().st_mtime_ns == written
+    assert not [it for it in sandbox_ids() if it.startswith("grade-")]
+
+
+def test_a_batch_that_is_broken_off_leaves_nothing_running(classroom):
+    process = subprocess.Popen(command(classroom), stdout=subprocess.DEVNULL)
+    until("a sandbox is made", lambda: any(it.startswith("grade-") for it in sandbox_ids()), 60)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) != 0
+    deadline = time.monotonic() + 30
+    while any(it.startswith("grade-") for it in sandbox_ids()):
+        assert time.monotonic() < deadline, sandbox_ids()
+        time.sleep(0.5)

@@ -1,0 +1,51 @@
+"""Every fault of lab 14 breaks something, and its reference repair leaves all as it was."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import sandbox
+from sandbox.labs import Draw, nothing_else_changed
+from sandbox.labs.checking import check, run_commands
+from sandbox.labs.lab import Task
+from sandbox.labs.scene import read_raw, snapshot_of
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+PATH = Path(__file__).parents[2] / "labs/drafts/14-break-fix/lab.py"
+_spec = importlib.util.spec_from_file_location("break_fix", PATH)
+lab = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(lab)
+
+
+@pytest.fixture(scope="module")
+def facts(sandbox_up):
+    """The lab with nothing broken; each test leaves it so."""
+    sandbox.up(2, fresh=True)
+    facts = lab.drawn(Draw("test"), "dns")
+    run_commands(sandbox_up, lab.setup(facts), "Setting it up")
+    found = look(sandbox_up, lab.calls(facts), None, settle=30)
+    assert all(it.passed for it in found), found
+    return facts
+
+
+def look(hosts, conditions, start, settle):
+    [found] = check([Task("calls", 1, tuple(conditions))], hosts, start, {}, settle=settle)
+    return found
+
+
+@pytest.mark.parametrize("word", lab.CAUSES)
+def test_a_fault_breaks_a_call_and_its_repair_leaves_nothing(sandbox_up, facts, word):
+    it = replace(facts, fault=word)
+    start = snapshot_of(read_raw(sandbox_up))
+    host, broken, repair = lab.breaks(it)
+    run_commands(sandbox_up, [(host, broken)], "Breaking")
+    try:
+        found = look(sandbox_up, lab.calls(it), start, settle=0)
+        assert not all(one.passed for one in found), f"{word} breaks nothing: {found}"
+    finally:
+        run_commands(sandbox_up, [(host, repair)], "Repairing")
+    after = (*lab.calls(it), nothing_else_changed(*lab._unavoidable(it)))
+    found = look(sandbox_up, after, start, settle=90)
+    assert all(one.passed for one in found), [one for one in found if not one.passed]
