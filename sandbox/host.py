@@ -97,15 +97,13 @@ class Host:
         """
         return self._ask({"op": "state"}, "its state", timeout)
 
-    def attempt(
-        self, attempts: Sequence[dict[str, object]], *, timeout: float = 30.0
-    ) -> list[dict[str, Any]]:
-        """What became of attempts to reach something from namespaces of this host.
+    def attempt(self, wanted: dict[str, object], *, timeout: float = 30.0) -> dict[str, Any]:
+        """What became of an attempt to reach something from a namespace of this host.
 
-        Their form and the answers' is that of ``guest/attempt.py``; they are made beside each
-        other. Raises SandboxError if the host cannot be reached or timeout seconds are over.
+        Its form and the answer's is that of ``guest/attempt.py``. Raises SandboxError if the host
+        cannot be reached or timeout seconds are over.
         """
-        return self._ask({"op": "attempt", "attempts": list(attempts)}, "to try that", timeout)
+        return dict(self._ask({**wanted, "op": "attempt"}, "to try that", timeout))
 
     def _ask(self, request: dict[str, object], what: str, timeout: float) -> Any:
         taken = _Taken()

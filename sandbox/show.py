@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxError
 from sandbox.guest import agent
@@ -30,8 +29,6 @@ __all__ = [
     "topology",
     "topology_text",
 ]
-
-_Shown = TypeVar("_Shown", "Panel", "Practice", "Follow")
 
 # The last picture of each sandbox, with the count of resets at that time.
 _last: dict[str, tuple[int, Snapshot, Topology]] = {}
@@ -84,10 +81,11 @@ def panel(*, detail: str = "simple", id: str | None = None) -> Panel:
     A kernel has one of each sandbox: an earlier one is closed. Raises SandboxError if no sandbox
     runs.
     """
+    from sandbox.widgets.box import in_place_of
     from sandbox.widgets.panel import Panel
 
     sandbox = running(id)
-    return _in_place_of(_panels, sandbox.id, lambda: Panel(sandbox, detail=detail))
+    return in_place_of(_panels, sandbox.id, lambda: Panel(sandbox, detail=detail))
 
 
 def practice(*, id: str | None = None) -> Practice:
@@ -96,10 +94,11 @@ def practice(*, id: str | None = None) -> Practice:
     A kernel has one of each sandbox: an earlier one is closed. Raises SandboxError if no sandbox
     runs.
     """
+    from sandbox.widgets.box import in_place_of
     from sandbox.widgets.practice import Practice
 
     sandbox = running(id)
-    return _in_place_of(_practices, sandbox.id, lambda: Practice(sandbox))
+    return in_place_of(_practices, sandbox.id, lambda: Practice(sandbox))
 
 
 def follow(*, id: str | None = None) -> Follow:
@@ -108,17 +107,11 @@ def follow(*, id: str | None = None) -> Follow:
     A kernel has one of each sandbox: an earlier one is closed. Raises SandboxError if no sandbox
     runs.
     """
+    from sandbox.widgets.box import in_place_of
     from sandbox.widgets.follow import Follow
 
     sandbox = running(id)
-    return _in_place_of(_follows, sandbox.id, lambda: Follow(sandbox))
-
-
-def _in_place_of(kept: dict[str, _Shown], sandbox_id: str, make: Callable[[], _Shown]) -> _Shown:
-    if earlier := kept.pop(sandbox_id, None):
-        earlier.close()
-    kept[sandbox_id] = make()
-    return kept[sandbox_id]
+    return in_place_of(_follows, sandbox.id, lambda: Follow(sandbox))
 
 
 def dissect(host: str, path: str, *, frames: int = 1, id: str | None = None) -> Dissection:

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 
 from sandbox.labs import load, names
+from sandbox.labs.submission import notebook_text
 
 ROOT = Path(__file__).parents[1] / "labs"
 
@@ -39,14 +40,7 @@ def page(name: str) -> str:
         new("## Check\n\nThe same as the button, in words."),
         cell("lab.check()"),
     ]
-    for number, it in enumerate(cells):
-        it["id"] = f"c{number}"
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    return str(nbformat.writes(notebook)) + "\n"
+    return notebook_text(cells)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,11 @@ def pytest_addoption(parser):
 
 
 class ByFile(LoadScopeScheduling):
-    """The tests of a file share fixtures, and go to one worker; each lesson may go to any."""
+    """The tests of a file share fixtures and go to one worker; a lesson or lab goes to any."""
 
     def _split_scope(self, nodeid):
         file, _, _ = nodeid.partition("::")
-        return nodeid if file.endswith("test_lessons.py") else file
+        return nodeid if file.endswith(("test_lessons.py", "test_grading.py")) else file
 
 
 def pytest_xdist_make_scheduler(config, log):

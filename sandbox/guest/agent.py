@@ -15,8 +15,8 @@ four bytes of length (network byte order), payload. The first frame is the reque
         sets the clock, feeds the random pool, opens or closes the way out
     {"op": "state"}                                      answered by STDOUT (JSON), EXIT 0
         reads the host's network state (state.py)
-    {"op": "attempt", "attempts": [...]}                 answered by STDOUT (JSON), EXIT 0
-        tries to reach something from namespaces of the host, see attempt.py
+    {"op": "attempt", ...}                               answered by STDOUT (JSON), EXIT 0
+        tries to reach something from a namespace of the host, see attempt.py
     {"op": "capture", "cookie": "…", "isn": number}      a conversation, see capture.py
     {"op": "settle"}                                                     answered by EXIT 0
         writes back files and leaves free memory zeroed, before a snapshot
@@ -93,9 +93,11 @@ def serve_connection(conn):
                 send_answer(conn, state.read())
                 return
             if request["op"] == "attempt":
-                from attempt import attempt_all
+                from attempt import attempt
 
-                send_answer(conn, attempt_all(request["attempts"]))
+                # A thread has a network namespace of its own, and this one serves no other request.
+                given = {name: value for name, value in request.items() if name != "op"}
+                send_answer(conn, attempt(**given))
                 return
             if request["op"] == "capture":
                 from capture import converse

@@ -1,9 +1,8 @@
 """Tries to reach something from network namespaces of the host that it runs on.
 
-    {"op": "attempt", "attempts": [{"namespace": inode, "pid": number, "to": "…",
-                                    "protocol": "tcp" | "icmp" | "name", "port": 80,
-                                    "seconds": 2.0}, …]}
-        [{"outcome": "…", "error": "…", "addresses": ["…"], "said": "…"}, …]
+    {"op": "attempt", "namespace": inode, "pid": number, "to": "…",
+     "protocol": "tcp" | "icmp" | "name", "port": 80, "seconds": 2.0}
+        {"outcome": "…", "error": "…", "addresses": ["…"], "said": "…"}
 
 pid is that of a process there, whose resolv.conf and hosts file are asked when ``to`` is a name;
 0 for the host's own. An outcome is "answered", "silence", "unknown name", "no namespace", or an
@@ -16,7 +15,6 @@ import errno
 import os
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 try:
     from sandbox.guest import capture, state
@@ -24,22 +22,17 @@ except ImportError:  # in a host they stand beside this one, without the package
     import capture  # type: ignore[no-redef]
     import state  # type: ignore[no-redef]
 
-__all__ = ["attempt_all"]
+__all__ = ["attempt"]
 
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 MOST_SAID = 400
 
 
-def attempt_all(attempts):
-    """Make them beside each other; gives the answers in the same order."""
-    found = state.find_namespaces(os.stat(state.NAMESPACE))
-    with ThreadPoolExecutor(max(1, len(attempts))) as pool:
-        return list(pool.map(lambda wanted: attempt(found, **wanted), attempts))
-
-
-def attempt(found, namespace, pid, to, protocol, port=0, seconds=2.0):
+def attempt(namespace, pid, to, protocol, port, seconds):
+    """The answer; the calling thread is in that namespace from then on."""
     answer = {"outcome": "", "error": "", "addresses": [], "said": ""}
     try:
+        found = state.find_namespaces(os.stat(state.NAMESPACE))
         handle = os.open(found[namespace]["open"], os.O_RDONLY)
     except (KeyError, OSError):
         return {**answer, "outcome": "no namespace"}
@@ -50,7 +43,6 @@ def attempt(found, namespace, pid, to, protocol, port=0, seconds=2.0):
         answer["addresses"] = looked_up["addresses"]
         if protocol == "name":
             return {**answer, "outcome": "answered"}
-        # A thread has a namespace of its own, and this one serves no other.
         os.setns(handle, os.CLONE_NEWNET)
         try:
             reach = {"tcp": reach_tcp, "icmp": reach_icmp}[protocol]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from sandbox.errors import SandboxError
 from sandbox.labs.batch import Entry, entries, grade_all, kept, workers
 from sandbox.labs.grade import grade
-from sandbox.labs.lab import load, names
+from sandbox.labs.lab import COURSE, load, names
 from sandbox.labs.submission import read
 from sandbox.progress import Quiet, TextProgress
 
@@ -34,6 +35,9 @@ def _grade(options: argparse.Namespace) -> int:
     submission = read(options.notebook)
     name = options.lab or submission.lab or options.notebook.stem
     learner = submission.learner if options.learner is None else options.learner
+    for path in filter(None, (options.json, options.junit)):
+        if not path.parent.is_dir():
+            raise SandboxError(f"{path} cannot be written.", why=f"there is no {path.parent}")
     lab = load(name, learner, root=options.labs)
     shown = Quiet() if options.quiet else TextProgress()
     report = grade(lab, submission, id=options.id, progress=shown)
@@ -72,7 +76,7 @@ def _source(options: argparse.Namespace) -> int:
         raise SandboxError(
             "nbgrader is not installed.", why=str(error), fix="pip install nbgrader"
         ) from error
-    chosen = options.lab or (names(options.labs) if options.labs else names())
+    chosen = options.lab or names(options.labs)
     for path in write_sources(options.course, chosen, root=options.labs):
         print(path)
     return 0
@@ -108,14 +112,22 @@ def main(arguments: list[str] | None = None) -> int:
     source.add_argument("--course", type=Path, default=Path("labs"), help="nbgrader's course")
     source.set_defaults(act=_source)
     for command in (grading, batch, source):
-        command.add_argument("--labs", type=Path, metavar="FOLDER", help="the folder of labs")
+        command.add_argument(
+            "--labs", type=Path, default=COURSE, metavar="FOLDER", help="the folder of labs"
+        )
     options = parser.parse_args(arguments)
     try:
         return int(options.act(options))
     except SandboxError as error:
         print(error, file=sys.stderr)
-        return 2
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Broken off; its sandboxes are removed.", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":
+    # Whoever ends it otherwise would leave its sandbox running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

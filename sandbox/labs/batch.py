@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
-from sandbox.labs.lab import Lab, load, names
+from sandbox.labs.lab import COURSE, Lab, load, names
 from sandbox.sandbox import down
 
 __all__ = ["WORKER_MEMORY", "Entry", "entries", "entry_of", "grade_all", "kept", "workers"]
@@ -52,7 +52,7 @@ class Entry:
         return out / self.student / self.lab
 
 
-def entries(submitted: Path, lab: str | None = None, *, root: Path | None = None) -> list[Entry]:
+def entries(submitted: Path, lab: str | None = None, *, root: Path = COURSE) -> list[Entry]:
     """The submissions in a folder, of one lab or of all. root: the folder of labs.
 
     Raises SandboxError if there is no such folder.
@@ -62,7 +62,7 @@ def entries(submitted: Path, lab: str | None = None, *, root: Path | None = None
             f"There is no folder {submitted}.",
             fix="It holds STUDENT/LAB/LAB.ipynb for each submission, as nbgrader collect makes it.",
         )
-    known = names(root) if root else names()
+    known = names(root)
     found = []
     for path in sorted(submitted.glob("*/*/*.ipynb")):
         student, name = path.parent.parent.name, path.parent.name
@@ -71,7 +71,7 @@ def entries(submitted: Path, lab: str | None = None, *, root: Path | None = None
     return found
 
 
-def entry_of(student: str, name: str, notebook: Path, *, root: Path | None = None) -> Entry:
+def entry_of(student: str, name: str, notebook: Path, *, root: Path = COURSE) -> Entry:
     """That submission of that lab. Raises SandboxError if there is no such lab or notebook."""
     try:
         return Entry(student, name, notebook, _key(notebook, load(name, student, root=root)))
@@ -81,11 +81,8 @@ def entry_of(student: str, name: str, notebook: Path, *, root: Path | None = Non
 
 def _key(notebook: Path, lab: Lab) -> str:
     digest = hashlib.sha256(lab.learner.encode())
-    for path in (
-        notebook,
-        *sorted(lab.folder.glob("*.py")),
-        *sorted(Path(__file__).parent.glob("*.py")),
-    ):
+    code = [*lab.folder.glob("*.py"), *Path(__file__).parent.glob("*.py")]
+    for path in (notebook, *sorted(code)):
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)} ".encode() + content)
     return digest.hexdigest()
@@ -115,7 +112,7 @@ def grade_all(
     jobs: int,
     tell: Callable[[Entry, dict[str, Any]], None],
     *,
-    root: Path | None = None,
+    root: Path = COURSE,
 ) -> list[dict[str, Any]]:
     """Grade those that are not graded yet; gives every report, in the same order.
 
@@ -151,7 +148,7 @@ def grade_all(
     return listed
 
 
-def _grade(entry: Entry, out: Path, root: Path | None, stop: threading.Event) -> dict[str, Any]:
+def _grade(entry: Entry, out: Path, root: Path, stop: threading.Event) -> dict[str, Any]:
     """One submission's report. Whatever becomes of its process, others go on."""
     if stop.is_set():
         return {"error": "broken off"}
@@ -164,7 +161,7 @@ def _grade(entry: Entry, out: Path, root: Path | None, stop: threading.Event) ->
     command = [
         sys.executable, "-m", "sandbox.labs", "grade", str(entry.notebook),
         "--lab", entry.lab, f"--learner={entry.student}", "--json", str(new), "--id", sandbox_id,
-        "--quiet", *(["--labs", str(root)] if root else []),
+        "--quiet", "--labs", str(root),
     ]  # fmt: skip
     error = ""
     try:

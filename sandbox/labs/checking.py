@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Any
 
+from sandbox import hosts
 from sandbox.errors import SandboxError
 from sandbox.labs.checks import Finding, look
 from sandbox.labs.lab import Commands, Lab, Task
@@ -55,7 +56,7 @@ def run_commands(sandbox: Sandbox, commands: Commands, what: str) -> None:
         result = sandbox.host(host).run(f"set -e -o pipefail\n{lines}", timeout=COMMAND_SECONDS)
         if result.code:
             raise SandboxError(
-                f"{what} failed on host-{host}.",
+                f"{what} failed on {hosts.full_name(host)}.",
                 why=(result.stderr or result.stdout).strip()[-1000:],
                 fix="Start it again.",
             )

@@ -1,7 +1,7 @@
 """Conditions that a lab's tasks are made of: what holds on the hosts, however it came to be.
 
-Each is a frozen dataclass with ``look(scene)``, which gives a Finding and changes nothing that it
-looks at. A condition on what must not pass first proves that its probe works.
+``look(condition, scene)`` gives a Finding, and changes nothing that it looks at. A condition on
+what must not pass first proves that its probe works.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Protocol
 from sandbox import hosts
 from sandbox.errors import SandboxError
 from sandbox.journey import journey
-from sandbox.labs.scene import NotThere, Scene, look_at
+from sandbox.labs.scene import Answer, NotThere, Scene, look_at
 from sandbox.model.bridged import bridged, parts
 from sandbox.model.difference import diff
 from sandbox.model.state import Container, Interface, Network
+from sandbox.sandbox import running
 
 __all__ = [
     "Condition",
@@ -104,46 +105,47 @@ def look(condition: Condition, scene: Scene) -> Finding:
     return Finding(state, condition.wanted, seen, condition.places)
 
 
+@dataclass(frozen=True, slots=True)
+class _Holds:
+    """A condition on the scene, made of a function."""
+
+    wanted: str
+    places: tuple[str, ...]
+    fn: Callable[[Scene], tuple[bool, str]]
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        return self.fn(scene)
+
+
+def holds(
+    wanted: str, fn: Callable[[Scene], tuple[bool, str]], *, places: Iterable[str] = ()
+) -> Condition:
+    """Any other condition.
+
+    wanted: what is to hold, as a sentence without its full stop.  fn: gives whether it holds,
+    and what is seen; it may raise NotThere or SandboxError.
+    """
+    return _Holds(wanted, tuple(places), fn)
+
+
 def _port(tcp: int | None) -> str:
     return "by a ping" if tcp is None else f"on TCP port {tcp}"
 
 
-def _target(scene: Scene, source: str, to: str) -> str:
-    """The address of ``to`` as source can reach it, or ``to`` itself, an address or a name."""
-    return scene.address(to, source) if scene.is_place(to) else to
+def _attempt(
+    scene: Scene, source: str, to: str, *, tcp: int | None = None, name: bool = False
+) -> Answer:
+    """Try to reach a place, an address or a name; what was tried tells something."""
+    target = scene.address(to, source) if not name and scene.is_place(to) else to
+    answer = scene.attempt(source, target, tcp=tcp, name=name)
+    if answer.outcome == "no namespace":
+        raise Unclear(f"the namespace of {source} went away")
+    return answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Reaches:
-    source: str
-    to: str
-    tcp: int | None
-    by: str
-    sees: str
-
-    @property
-    def wanted(self) -> str:
-        who = f", where {self.by} answers" if self.by else ""
-        seen = f" and is seen there as {self.sees}" if self.sees else ""
-        return f"{self.source} reaches {self.to} {_port(self.tcp)}{who}{seen}"
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        return (self.source, self.by or self.to)
-
-    def verdict(self, scene: Scene) -> tuple[bool, str]:
-        if self.by:
-            scene.container(self.by)
-        answer = scene.attempt(self.source, _target(scene, self.source, self.to), tcp=self.tcp)
-        if answer.outcome == "no namespace":
-            raise Unclear(f"the namespace of {self.source} went away")
-        right = answer.arrived
-        if self.by:
-            right &= answer.said.startswith(f"hello from {scene.container(self.by).hostname},")
-        if self.sees:
-            wanted = scene.address(self.sees) if scene.is_place(self.sees) else self.sees
-            right &= answer.said.endswith(f"you are {wanted}")
-        return right, str(answer)
+def _hello(scene: Scene, container: str) -> str:
+    """What the toolbox's server in that container begins its answer with."""
+    return f"hello from {scene.container(container).hostname},"
 
 
 def reaches(source: str, to: str, *, tcp: int | None = None, by: str = "") -> Condition:
@@ -152,38 +154,26 @@ def reaches(source: str, to: str, *, tcp: int | None = None, by: str = "") -> Co
     source: a place, see Scene.  to: a place, an address, or a name that source looks up.
     by: the container whose server is to answer, such as behind a published port.
     """
-    return _Reaches(source, to, tcp, by, "")
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        hello = _hello(scene, by) if by else ""
+        answer = _attempt(scene, source, to, tcp=tcp)
+        return answer.arrived and answer.said.startswith(hello), str(answer)
+
+    who = f", where {by} answers" if by else ""
+    return holds(f"{source} reaches {to} {_port(tcp)}{who}", fn, places=[source, by or to])
 
 
 def source_seen(source: str, to: str, *, is_: str, tcp: int = 80) -> Condition:
     """The server at ``to`` sees source's connection come from that address, or place's address."""
-    return _Reaches(source, to, tcp, "", is_)
 
+    def fn(scene: Scene) -> tuple[bool, str]:
+        answer = _attempt(scene, source, to, tcp=tcp)
+        wanted = scene.address(is_) if scene.is_place(is_) else is_
+        return answer.arrived and answer.said.endswith(f"you are {wanted}"), str(answer)
 
-@dataclass(frozen=True, slots=True)
-class _Isolated:
-    source: str
-    to: str
-    tcp: int | None
-
-    @property
-    def wanted(self) -> str:
-        return f"{self.source} cannot reach {self.to} {_port(self.tcp)}"
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        return (self.source, self.to)
-
-    def verdict(self, scene: Scene) -> tuple[bool, str]:
-        scene.namespace(self.source)
-        address = scene.address(self.to)
-        own = scene.attempt(self.to, address, tcp=self.tcp)
-        if not own.arrived:
-            raise Unclear(f"nothing answers at {self.to} {_port(self.tcp)}, even from itself")
-        answer = scene.attempt(self.source, _target(scene, self.source, self.to), tcp=self.tcp)
-        if not answer.tried:
-            raise Unclear(f"the namespace of {self.source} went away")
-        return not answer.arrived, str(answer)
+    wanted = f"{source} reaches {to} {_port(tcp)} and is seen there as {is_}"
+    return holds(wanted, fn, places=[source, to])
 
 
 def isolated(source: str, to: str, *, tcp: int | None = None) -> Condition:
@@ -191,124 +181,63 @@ def isolated(source: str, to: str, *, tcp: int | None = None) -> Condition:
 
     source, to: places, see Scene.
     """
-    return _Isolated(source, to, tcp)
 
+    def fn(scene: Scene) -> tuple[bool, str]:
+        scene.namespace(source)
+        if not _attempt(scene, to, scene.address(to), tcp=tcp).arrived:
+            raise Unclear(f"nothing answers at {to} {_port(tcp)}, even from itself")
+        answer = _attempt(scene, source, to, tcp=tcp)
+        return not answer.arrived, str(answer)
 
-@dataclass(frozen=True, slots=True)
-class _Resolves:
-    source: str
-    name: str
-    to: str
-
-    @property
-    def wanted(self) -> str:
-        what = f" as {self.to}" if self.to else ""
-        return f"{self.source} finds the name {self.name}{what}"
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        return (self.source, self.to) if self.to else (self.source,)
-
-    def verdict(self, scene: Scene) -> tuple[bool, str]:
-        answer = scene.attempt(self.source, self.name, name=True)
-        if answer.outcome == "no namespace":
-            raise Unclear(f"the namespace of {self.source} went away")
-        if not answer.arrived:
-            return False, answer.error
-        said = " and ".join(answer.addresses)
-        if not self.to:
-            return True, said
-        if not scene.is_place(self.to):
-            return answer.addresses == (self.to,), said
-        theirs = {
-            address.partition("/")[0]
-            for interface in scene.namespace(self.to).interfaces
-            for address in interface.assigned
-        }
-        return set(answer.addresses) <= theirs, said
+    return holds(f"{source} cannot reach {to} {_port(tcp)}", fn, places=[source, to])
 
 
 def resolves(source: str, name: str, *, to: str = "") -> Condition:
     """A program in source finds that name; to: the place or address that it leads to, and no
     other."""
-    return _Resolves(source, name, to)
 
+    def fn(scene: Scene) -> tuple[bool, str]:
+        answer = _attempt(scene, source, name, name=True)
+        if not answer.arrived:
+            return False, answer.error
+        right = {to} if to else {*answer.addresses}
+        if to and scene.is_place(to):
+            right = {
+                address.partition("/")[0]
+                for interface in scene.namespace(to).interfaces
+                for address in interface.assigned
+            }
+        return right >= {*answer.addresses}, " and ".join(answer.addresses)
 
-@dataclass(frozen=True, slots=True)
-class _Published:
-    host: str
-    port: int
-    by: str
-    on: str
-
-    @property
-    def wanted(self) -> str:
-        where = f"{self.on} alone" if self.on else "every address"
-        return f"{self.by} answers at port {self.port} of {hosts.full_name(self.host)}, at {where}"
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        return (hosts.full_name(self.host), self.by)
-
-    def verdict(self, scene: Scene) -> tuple[bool, str]:
-        full = scene.host(self.host).name
-        hello = f"hello from {scene.container(self.by).hostname},"
-        own = hosts.address(full)
-        loopback = scene.attempt(full, "127.0.0.1", tcp=self.port)
-        lan = scene.attempt(full, own, tcp=self.port)
-        seen = f"at 127.0.0.1: {loopback}; at {own}: {lan}"
-        answers = {
-            "127.0.0.1": loopback.said.startswith(hello),
-            own: lan.said.startswith(hello),
-        }
-        if not self.on:
-            # A rule may let the host itself through and nobody else, or the reverse.
-            others = [name for name in scene.hosts if name != full]
-            remote = scene.attempt(others[0], own, tcp=self.port) if others else lan
-            seen += f"; from {others[0]}: {remote}" if others else ""
-            return answers[own] and remote.said.startswith(hello), seen
-        wrong = [it for it, answer in answers.items() if it != self.on and answer]
-        return answers.get(self.on, False) and not wrong, seen
+    wanted = f"{source} finds the name {name}" + (f" as {to}" if to else "")
+    return holds(wanted, fn, places=[source, to] if to else [source])
 
 
 def published(host: str, port: int, *, by: str, on: str = "") -> Condition:
     """The container ``by`` answers at that TCP port of the host.
 
     on: the one address at which it does, ``127.0.0.1`` or the host's own, and at no other;
-    "" for every address, from the other hosts too.
+    "" for every address, from another host too.
     """
-    return _Published(host, port, by, on)
+    full = hosts.full_name(host)
 
+    def fn(scene: Scene) -> tuple[bool, str]:
+        hello, own = _hello(scene, by), hosts.address(scene.host(host).name)
+        tried = {
+            f"at {address}": (address, scene.attempt(full, address, tcp=port))
+            for address in ("127.0.0.1", own)
+        }
+        # A rule may let the host itself through and nobody else, or the reverse.
+        if others := [] if on else [name for name in scene.hosts if name != full]:
+            tried[f"from {others[0]}"] = (own, scene.attempt(others[0], own, tcp=port))
+        right = all(
+            answer.said.startswith(hello) == (on in ("", address))
+            for address, answer in tried.values()
+        )
+        return right, "; ".join(f"{where}: {answer}" for where, (_, answer) in tried.items())
 
-@dataclass(frozen=True, slots=True)
-class _Drops:
-    source: str
-    to: str
-    tcp: int | None
-    chain: str
-
-    @property
-    def wanted(self) -> str:
-        where = f" of {self.chain}" if self.chain else ""
-        return f"a firewall rule{where} drops what {self.source} sends {self.to} {_port(self.tcp)}"
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        return (self.source, self.to)
-
-    def verdict(self, scene: Scene) -> tuple[bool, str]:
-        def as_named(place: str) -> str:
-            found = scene.find_container(place)
-            return f"{found.host}/{found.name}" if found else place
-
-        scene.namespace(self.source)
-        to = as_named(self.to) if scene.is_place(self.to) else self.to
-        made = journey(as_named(self.source), to, tcp=self.tcp, id=scene.sandbox)
-        ending = made.passage.ending
-        where = f" in {ending.rule.chain}" if ending.rule else ""
-        right = ending.outcome == "dropped" and ending.rule is not None
-        right &= not self.chain or where == f" in {self.chain}"
-        return right, f"{ending.outcome} at {ending.namespace}{where}: {ending.why}"
+    where = f"{on} alone" if on else "every address"
+    return holds(f"{by} answers at port {port} of {full}, at {where}", fn, places=[full, by])
 
 
 def firewall_drops(source: str, to: str, *, tcp: int | None = None, chain: str = "") -> Condition:
@@ -316,102 +245,81 @@ def firewall_drops(source: str, to: str, *, tcp: int | None = None, chain: str =
 
     chain: the one that the rule is in, such as ``DOCKER-USER``.
     """
-    return _Drops(source, to, tcp, chain)
+
+    def as_named(scene: Scene, place: str) -> str:
+        found = scene.find_container(place)
+        return f"{found.host}/{found.name}" if found else place
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        scene.namespace(source)
+        target = as_named(scene, to) if scene.is_place(to) else to
+        made = journey(as_named(scene, source), target, tcp=tcp, id=scene.sandbox)
+        ending = made.passage.ending
+        where = f" in {ending.rule.chain}" if ending.rule else ""
+        right = ending.outcome == "dropped" and ending.rule is not None
+        right &= chain in ("", ending.rule.chain if ending.rule else None)
+        return right, f"{ending.outcome} at {ending.namespace}{where}: {ending.why}"
+
+    where = f" of {chain}" if chain else ""
+    wanted = f"a firewall rule{where} drops what {source} sends {to} {_port(tcp)}"
+    return holds(wanted, fn, places=[source, to])
 
 
 def _ports_of(scene: Scene, place: str) -> list[Interface]:
     return [it for it in scene.namespace(place).interfaces if it.kind != "loopback"]
 
 
-@dataclass(frozen=True, slots=True)
-class _SameL2:
-    one: str
-    other: str
+def same_l2(one: str, other: str) -> Condition:
+    """A ping from one to the other goes by no router: one learns the other's own MAC for it."""
 
-    @property
-    def wanted(self) -> str:
-        return f"{self.one} and {self.other} are on one layer 2 segment"
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        return (self.one, self.other)
-
-    def verdict(self, scene: Scene) -> tuple[bool, str]:
-        address = scene.address(self.other, self.one)
-        answer = scene.attempt(self.one, address)
-        now = _again(scene)
-        macs = {it.mac for it in _ports_of(now, self.other)}
-        known = [it for it in now.namespace(self.one).neighbours if it.address == address]
+    def fn(scene: Scene) -> tuple[bool, str]:
+        address = scene.address(other, one)
+        answer = _attempt(scene, one, address)
+        now = look_at(running(scene.sandbox))
+        macs = {it.mac for it in _ports_of(now, other)}
+        known = [it for it in now.namespace(one).neighbours if it.address == address]
         if answer.arrived and any(it.mac in macs for it in known):
-            return True, f"{self.one} has learned {known[0].mac} for {address}"
+            return True, f"{one} has learned {known[0].mac} for {address}"
         if answer.arrived:
             return False, f"{address} answers, by a router"
         return False, f"{address}: {answer}"
 
-
-def same_l2(one: str, other: str) -> Condition:
-    """A ping from one to the other goes by no router: one learns the other's own MAC for it."""
-    return _SameL2(one, other)
+    return holds(f"{one} and {other} are on one layer 2 segment", fn, places=[one, other])
 
 
-def _again(scene: Scene) -> Scene:
-    from sandbox.sandbox import running
-
-    return look_at(running(scene.sandbox), scene.start, scene.answers)
-
-
-@dataclass(frozen=True, slots=True)
-class _Mac:
-    place: str
-    mac: str
-    shared: bool
-    other: str = ""
-
-    @property
-    def wanted(self) -> str:
-        if self.shared:
-            both = f"{self.place} and {self.other} have" if self.other else f"{self.place} has"
-            return f"{both} the MAC of the parent interface"
-        return f"{self.place} has {'the MAC ' + self.mac if self.mac else 'a MAC of its own'}"
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        return tuple(filter(None, (self.place, self.other)))
-
-    def verdict(self, scene: Scene) -> tuple[bool, str]:
-        seen = []
-        right = True
-        for place in self.places:
-            ports = _ports_of(scene, place)
-            if not ports:
-                raise NotThere(f"{place} has no interface")
-            own = {it.mac for it in ports}
-            theirs = {
-                parent.mac
-                for it in ports
-                if it.parent
-                for parent in scene.now.interfaces()
-                if parent.ref == it.parent
-            }
-            if self.mac:
-                right &= self.mac.lower() in own
-            elif self.shared:
-                right &= bool(own & theirs)
-            else:
-                right &= not own & theirs
-            parent = f", its parent {', '.join(sorted(theirs))}" if theirs else ""
-            seen.append(f"{place} has {', '.join(sorted(own))}{parent}")
-        return right, "; ".join(seen)
+def _macs(scene: Scene, place: str) -> tuple[set[str], set[str], str]:
+    """The MACs of a place's interfaces, those of the interfaces they stand on, and both told."""
+    ports = _ports_of(scene, place)
+    if not ports:
+        raise NotThere(f"{place} has no interface")
+    parents = {it.parent for it in ports if it.parent}
+    own = {it.mac for it in ports}
+    theirs = {it.mac for it in scene.now.interfaces() if it.ref in parents}
+    parent = f", its parent {', '.join(sorted(theirs))}" if theirs else ""
+    return own, theirs, f"{place} has {', '.join(sorted(own))}{parent}"
 
 
 def has_mac(place: str, *, is_: str = "") -> Condition:
     """The place has a MAC address of its own, which no parent interface has; is_: that one."""
-    return _Mac(place, is_, shared=False)
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        own, theirs, told = _macs(scene, place)
+        return (is_.lower() in own if is_ else not own & theirs), told
+
+    what = f"the MAC {is_}" if is_ else "a MAC of its own"
+    return holds(f"{place} has {what}", fn, places=[place])
 
 
-def shares_parent_mac(one: str, other: str = "") -> Condition:
-    """One, and the other if given, has the MAC of the interface that its own one stands on."""
-    return _Mac(one, "", True, other)
+def shares_parent_mac(*places: str) -> Condition:
+    """Each of those places has the MAC of the interface that its own one stands on."""
+
+    def fn(scene: Scene) -> tuple[bool, str]:
+        found = [_macs(scene, place) for place in places]
+        return all(own & theirs for own, theirs, _ in found), "; ".join(it for *_, it in found)
+
+    have = "have" if len(places) > 1 else "has"
+    wanted = f"{' and '.join(places)} {have} the MAC of the parent interface"
+    return holds(wanted, fn, places=places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -498,29 +406,6 @@ def network(name: str, *, host: str = "") -> NetworkCondition:
     ``network("shop").driver_is("bridge").subnet_is("10.1.2.0/24").has("web", "db")``.
     """
     return NetworkCondition(name, host)
-
-
-@dataclass(frozen=True, slots=True)
-class _Holds:
-    """A condition on the scene, made of a function."""
-
-    wanted: str
-    places: tuple[str, ...]
-    fn: Callable[[Scene], tuple[bool, str]]
-
-    def verdict(self, scene: Scene) -> tuple[bool, str]:
-        return self.fn(scene)
-
-
-def holds(
-    wanted: str, fn: Callable[[Scene], tuple[bool, str]], *, places: Iterable[str] = ()
-) -> Condition:
-    """Any other condition.
-
-    wanted: what is to hold, as a sentence without its full stop.  fn: gives whether it holds,
-    and what is seen; it may raise NotThere or SandboxError.
-    """
-    return _Holds(wanted, tuple(places), fn)
 
 
 def runs(name: str, *, host: str = "", image: str = "", mode: str = "") -> Condition:

@@ -55,7 +55,7 @@ def grade(
 class Graded:
     """A sandbox in which a lab is set up for one submission, or for several one after another.
 
-    Entering it raises SandboxError if the sandbox does not start.
+    Leaving it removes the sandbox.
     """
 
     def __init__(

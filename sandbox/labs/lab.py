@@ -15,12 +15,12 @@ from sandbox.errors import SandboxError
 from sandbox.labs.checks import Condition
 from sandbox.labs.scenario import Draw
 
-__all__ = ["HINT_COSTS", "Commands", "Lab", "Task", "load", "names"]
+__all__ = ["COURSE", "HINT_COSTS", "Commands", "Hidden", "Lab", "Task", "load", "names"]
 
 # What is taken off a task's points for its first hint, its second, and so on.
 HINT_COSTS = (0.0, 0.1, 0.2, 0.5)
 SECONDS = 180.0
-_ROOT = Path(__file__).parents[2] / "labs"
+COURSE = Path(__file__).parents[2] / "labs"
 _NAME = re.compile(r"\d\d-[a-z0-9-]+")
 
 # Shell lines by host: (("a", "docker network create shop"), …), in their order.
@@ -107,7 +107,7 @@ class Hidden:
         return commands, answers, frozenset(lost)
 
 
-def names(root: Path = _ROOT) -> list[str]:
+def names(root: Path = COURSE) -> list[str]:
     """Names of the labs there are, in order."""
     return sorted(path.parent.name for path in root.glob("*/lab.py"))
 
@@ -117,7 +117,7 @@ def load(name: str | None = None, learner: str = "", *, root: Path | None = None
 
     name: None for the one whose folder is the current one.  learner: any text that names the
     learner; the scenario follows from it.  root: the folder of labs; None for the current
-    folder's own, or the course's.
+    folder's own, or the course's. What grades names it: a submission may bring a lab.py.
 
     Raises SandboxError if there is no such lab, or its files are not in order.
     """
@@ -151,13 +151,13 @@ def _folder(name: str | None, root: Path | None) -> Path:
             "No lab is named, and this folder has none.",
             fix=f'sandbox.lab("{(names() or ["01-two-tiers"])[0]}")',
         )
-    if not _NAME.fullmatch(name):
-        raise SandboxError(f"{name!r} is no lab's name.", fix=_known(root or _ROOT))
-    places = [root / name] if root else [here, here / name, here.parent / name, _ROOT / name]
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise SandboxError(f"{name!r} is no lab's name.", fix=_known(root or COURSE))
+    places = [root / name] if root else [here, here / name, here.parent / name, COURSE / name]
     for place in places:
         if place.name == name and (place / "lab.py").exists():
             return place
-    raise SandboxError(f"There is no lab {name!r}.", fix=_known(root or _ROOT))
+    raise SandboxError(f"There is no lab {name!r}.", fix=_known(root or COURSE))
 
 
 def _known(root: Path) -> str:
@@ -205,5 +205,7 @@ def _constant(module: ModuleType, name: str, kind: type) -> Any:
 def _broken(path: Path, why: object) -> SandboxError:
     told = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
     return SandboxError(
-        f"{path.parent.name}/{path.name} is not in order.", why=told, fix="CONTRIBUTING.md"
+        f"{path.parent.name}/{path.name} is not in order.",
+        why=told,
+        fix="CONTRIBUTING.md says what a lab is made of.",
     )

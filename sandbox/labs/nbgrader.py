@@ -18,8 +18,8 @@ from traitlets import Unicode
 from sandbox.errors import SandboxError
 from sandbox.labs.batch import entry_of, kept
 from sandbox.labs.grade import grade
-from sandbox.labs.lab import Lab, Task, load
-from sandbox.labs.submission import read
+from sandbox.labs.lab import COURSE, Lab, Task, load
+from sandbox.labs.submission import notebook_text, read
 
 __all__ = ["GradeInSandbox", "source_page", "write_sources"]
 
@@ -60,14 +60,7 @@ def source_page(lab: Lab) -> str:
         if is_hidden:
             text = f"### BEGIN HIDDEN TESTS\n# {task.title}\n### END HIDDEN TESTS"
         cells.append(_code(text, f"task-{number}", points=task.points))
-    for number, cell in enumerate(cells):
-        cell["id"] = f"c{number}"
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    return str(nbformat.writes(notebook)) + "\n"
+    return notebook_text(cells)
 
 
 def _all_tasks(lab: Lab) -> list[tuple[Task, bool]]:
@@ -95,7 +88,7 @@ def _code(
     return cell
 
 
-def write_sources(course: Path, names: list[str], *, root: Path | None = None) -> list[Path]:
+def write_sources(course: Path, names: list[str], *, root: Path = COURSE) -> list[Path]:
     """Write COURSE/source/LAB/LAB.ipynb for each of those labs; gives the paths."""
     written = []
     for name in names:
@@ -127,7 +120,7 @@ class GradeInSandbox(NbGraderPreprocessor):
         path = Path(self.submitted) / student / name / f"{about['notebook']}.ipynb"
         entry = entry_of(student, name, path)
         report = kept(entry, Path(self.graded)) or (
-            grade(load(name, student), read(path)).to_dict()
+            grade(load(name, student, root=COURSE), read(path)).to_dict()
         )
         tasks = {f"task-{number}": task for number, task in enumerate(report["tasks"], 1)}
         for cell in nb.cells:

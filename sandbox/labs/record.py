@@ -48,13 +48,25 @@ def read() -> dict[str, Any]:
 
 def change(make: Callable[[dict[str, Any]], None]) -> None:
     """Have make change what is kept; other notebooks wait meanwhile. Raises SandboxError."""
-    with (data_dir() / "progress.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        kept = read()
-        make(kept)
-        new = path().with_suffix(".new")
-        new.write_text(json.dumps(kept, indent=2, ensure_ascii=False), encoding="utf-8")
-        new.replace(path())
+    try:
+        with (data_dir() / "progress.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept = read()
+            make(kept)
+            _write(path(), json.dumps(kept, indent=2, ensure_ascii=False))
+    except OSError as error:
+        raise SandboxError(
+            f"What you did cannot be kept in {data_dir()}.",
+            why=error.strerror or str(error),
+            fix="Make room there, or set WIRE_BY_WIRE_DATA to another folder.",
+        ) from error
+
+
+def _write(target: Path, text: str) -> None:
+    """In one step: whoever reads it gets the old text or the new."""
+    new = target.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(target)
 
 
 def learner(name: str | None = None) -> str:
@@ -64,6 +76,8 @@ def learner(name: str | None = None) -> str:
     """
     if name is None and (kept := read()["learner"]):
         return str(kept)
+    if name is not None and not isinstance(name, str):
+        raise SandboxError(f"{name!r} is no learner's name.", fix='Write it in quotes: "ada".')
     chosen = secrets.token_hex(4) if name is None else name
     change(lambda kept: kept.update(learner=chosen))
     return chosen
@@ -78,10 +92,15 @@ def of_lab(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def begin(name: str, points: int) -> None:
-    """A lab is begun anew; the best score of earlier times stays. Raises SandboxError."""
+def begin(name: str, points: int, start: dict[str, dict[str, Any]]) -> None:
+    """A lab is begun anew; the best score of earlier times stays.
+
+    start: how the hosts are, see ``scene.read_raw``. Raises SandboxError.
+    """
 
     def make(kept: dict[str, Any]) -> None:
+        start_path(name).parent.mkdir(exist_ok=True)
+        _write(start_path(name), json.dumps(start))
         before = kept["labs"].get(name, {})
         kept["labs"][name] = {
             "started": time.time(), "hints": {}, "answers": {}, "best": before.get("best", 0),

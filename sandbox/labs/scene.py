@@ -40,11 +40,6 @@ class Answer:
     def arrived(self) -> bool:
         return self.outcome == "answered"
 
-    @property
-    def tried(self) -> bool:
-        """Whether a packet was to be sent, so that the network decided what became of it."""
-        return self.outcome not in ("no namespace", "unknown name")
-
     def __str__(self) -> str:
         if self.arrived:
             return self.said or "an answer"
@@ -154,6 +149,8 @@ class Scene:
 
         Raises NotThere.
         """
+        if place in self.hosts:
+            return hosts.address(place)
         space = self.namespace(place)
         found = [
             ipaddress.ip_interface(address)
@@ -162,8 +159,6 @@ class Scene:
             for address in interface.assigned
             if ":" not in address
         ]
-        if place in self.hosts:
-            return hosts.address(place)
         if not found:
             raise NotThere(f"{place} has no address")
         own = self.namespace(seen_from).interfaces if seen_from else ()
@@ -178,16 +173,14 @@ class Scene:
         """
         space = self.namespace(place)
         protocol = "name" if name else "icmp" if tcp is None else "tcp"
-        [found] = self.hosts[space.host].attempt(
-            [
-                {
-                    "namespace": space.inode,
-                    "pid": self.pids.get((space.host, space.inode), 0),
-                    "to": to,
-                    "protocol": protocol,
-                    "port": tcp or 0,
-                    "seconds": ATTEMPT_SECONDS,
-                }
-            ]
+        found = self.hosts[space.host].attempt(
+            {
+                "namespace": space.inode,
+                "pid": self.pids.get((space.host, space.inode), 0),
+                "to": to,
+                "protocol": protocol,
+                "port": tcp or 0,
+                "seconds": ATTEMPT_SECONDS,
+            }
         )
         return Answer(found["outcome"], found["error"], tuple(found["addresses"]), found["said"])

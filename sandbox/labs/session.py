@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox.errors import SandboxError
 from sandbox.labs import record
-from sandbox.labs.checking import check, set_up
+from sandbox.labs.checking import check, run_commands, set_up
 from sandbox.labs.lab import HINT_COSTS, Lab, Task, load
 from sandbox.labs.report import Report, TaskResult
 from sandbox.labs.scene import snapshot_of
@@ -55,10 +55,9 @@ class Session:
         return "\n".join([head, "", self.lab.story.strip(), "", *tasks, *asked, score])
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        from sandbox.widgets.lab import LabPanel
+        from sandbox.widgets.lab import panel_of
 
-        panel = LabPanel(self)
-        return {**(panel._repr_mimebundle_(**options) or {}), "text/plain": repr(self)}
+        return panel_of(self)._repr_mimebundle_(**options) or {"text/plain": repr(self)}
 
     @property
     def seconds(self) -> float:
@@ -74,14 +73,9 @@ class Session:
         sandbox = up(self.lab.hosts, fresh=True, id=self.id, progress=shown)
         shown.step(f"Setting {self.lab.name} up")
         raw = set_up(self.lab, sandbox)
-        target = record.start_path(self.lab.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        new = target.with_suffix(".new")
-        new.write_text(json.dumps(raw))
-        new.replace(target)
-        for name in sandbox.hosts:
-            sandbox.host(name).run(f"echo {self._mark} > {MARKER}")
-        record.begin(self.lab.name, self.lab.points)
+        record.begin(self.lab.name, self.lab.points, raw)
+        mark = [(name, f"echo {self._mark} > {MARKER}") for name in sandbox.hosts]
+        run_commands(sandbox, mark, f"Setting {self.lab.name} up")
         shown.done(f"{self.lab.title}: set up on {', '.join(sandbox.hosts)}")
 
     reset = start
@@ -89,12 +83,6 @@ class Session:
     @property
     def _mark(self) -> str:
         return f"{self.lab.name}/{self.lab.learner.encode().hex()}"
-
-    @property
-    def is_set_up(self) -> bool:
-        """Whether the running sandbox's hosts have this lab. Raises SandboxError."""
-        sandbox = find(self.id)
-        return sandbox is not None and self._marked(sandbox)
 
     def _marked(self, sandbox: Sandbox) -> bool:
         return all(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+from nbformat.notebooknode import NotebookNode
 
 from sandbox.errors import SandboxError
 from sandbox.magic import cell_options
 
-__all__ = ["Step", "Submission", "read"]
+__all__ = ["Step", "Submission", "notebook_text", "read"]
 
 MAGIC = "%%host"
 MOST_CELLS = 500
@@ -43,6 +45,18 @@ class Submission:
     learner: str
     steps: tuple[Step, ...]
     answers: dict[str, str]
+
+
+def notebook_text(cells: Sequence[NotebookNode]) -> str:
+    """A notebook of those cells as it is written to a file, the same each time."""
+    for number, cell in enumerate(cells):
+        cell["id"] = f"c{number}"
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return str(nbformat.writes(notebook)) + "\n"
 
 
 def read(path: Path) -> Submission:

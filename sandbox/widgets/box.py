@@ -5,12 +5,23 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import ipywidgets as widgets
 
 from sandbox.errors import SandboxError
 
-__all__ = ["Box", "Worker"]
+__all__ = ["Box", "Worker", "in_place_of"]
+
+_Shown = TypeVar("_Shown", bound=widgets.Widget)
+
+
+def in_place_of(kept: dict[str, _Shown], key: str, make: Callable[[], _Shown]) -> _Shown:
+    """What make makes, kept under that key; what was there before is closed."""
+    if earlier := kept.pop(key, None):
+        earlier.close()
+    kept[key] = make()
+    return kept[key]
 
 
 class Box(widgets.VBox):

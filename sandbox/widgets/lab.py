@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 import mistune
 
+from sandbox.errors import SandboxError
 from sandbox.labs import record
 from sandbox.labs.session import cost_of, next_cost
-from sandbox.widgets.box import Worker
+from sandbox.widgets.box import Worker, in_place_of
 
 if TYPE_CHECKING:
     from sandbox.labs.report import Report
     from sandbox.labs.session import Session
 
-__all__ = ["LabPanel"]
+__all__ = ["LabPanel", "panel_of"]
 
 
 class LabPanel(Worker):
@@ -40,14 +41,16 @@ class LabPanel(Worker):
             self._button("Hint", partial(self._on_hint, number), "says a little more")
             for number in range(1, len(lab.tasks) + 1)
         ]
-        kept = record.of_lab(lab.name)
+        kept = record.of_lab(lab.name)["answers"]
         self._answers = [
             widgets.Text(
-                value=kept["answers"].get(question, ""), description=f"Answer {number}",
+                value=kept.get(question, ""), description=f"Answer {number}",
                 continuous_update=False,
             )
             for number, question in enumerate(lab.questions, 1)
         ]  # fmt: skip
+        for question, field in zip(lab.questions, self._answers, strict=True):
+            field.observe(partial(self._on_answer, question), names="value")
         rows = [
             widgets.VBox(
                 [
@@ -115,10 +118,16 @@ class LabPanel(Worker):
         self._tell_costs()
         self._say("It is set up. Work in cells with %%host, or in a terminal; then press “Check”.")
 
+    def _on_answer(self, question: str, change: dict[str, str]) -> None:
+        # An answer of a cell stands until another is written here.
+        if change["new"]:
+            try:
+                self._session.answer(question, change["new"])
+            except SandboxError as error:
+                self._say(str(error), failed=True)
+
     def _on_check(self) -> None:
         self._say("Looking at the hosts …")
-        for number, field in enumerate(self._answers, 1):
-            self._session.answer(number, field.value)
         self._show(self._session.check())
 
     def _show(self, report: Report) -> None:
@@ -132,6 +141,14 @@ class LabPanel(Worker):
     def _on_hint(self, number: int) -> None:
         self._session.hint(number)
         self._tell_costs()
+
+
+_panels: dict[str, LabPanel] = {}
+
+
+def panel_of(session: Session) -> LabPanel:
+    """A panel for that lab; an earlier one for the same sandbox is closed."""
+    return in_place_of(_panels, session.id, lambda: LabPanel(session))
 
 
 class _Said:

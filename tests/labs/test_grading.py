@@ -10,12 +10,13 @@ import pytest
 import sandbox
 from sandbox.labs import load, names
 from sandbox.labs.__main__ import main
-from sandbox.labs.grade import Graded, grade, steps_of
-from sandbox.labs.submission import Step, Submission
+from sandbox.labs.grade import Graded, steps_of
+from sandbox.labs.submission import Step
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 # The sandbox of the other tests, so that no third VM runs beside them.
 HERE = os.environ.get("SANDBOX_ID")
+OWN = f"{HERE}-grade"
 LEARNER = "ada"
 
 
@@ -73,10 +74,11 @@ def test_a_neighbours_answer_earns_nothing(graded):
 )  # fmt: skip
 def test_what_breaks_its_hosts_earns_nothing(cell):
     lab = replace(load(LAB, LEARNER), seconds=10)
-    steps = (Step(1, "a", cell), Step(2, "b", cell))
-    report = grade(lab, Submission(lab.name, LEARNER, steps, {}), id="grade-test")
+    with Graded(lab, id=OWN) as graded:
+        graded.begin()
+        report = graded.go_on((Step(1, "a", cell), Step(2, "b", cell)), {}, settle=0)
     assert report.earned == 0, str(report)
-    assert sandbox.find("grade-test") is None
+    assert sandbox.find(OWN) is None
 
 
 def test_no_way_leads_out_of_a_graded_sandbox(graded):

@@ -346,3 +346,37 @@ def test_as_many_are_graded_at_once_as_memory_allows(monkeypatch):
     assert batch.workers() == 1
     monkeypatch.setattr(batch, "WORKER_MEMORY", 1)
     assert batch.workers() == os.cpu_count()
+
+
+def test_what_grades_runs_no_lab_that_came_with_a_submission(tmp_path, monkeypatch):
+    trap = tmp_path / "trap"
+    (tmp_path / LABS[0]).mkdir()
+    (tmp_path / LABS[0] / "lab.py").write_text(f"open({str(trap)!r}, 'w')")
+    submitted(tmp_path / "in", "ada", "1")
+    monkeypatch.chdir(tmp_path)
+    assert len(batch.entries(tmp_path / "in")) == 1
+    assert not trap.exists()
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_graded(tmp_path, capsys):
+    path = notebook(tmp_path / f"{LABS[0]}.ipynb", "1")
+    assert main(["grade", str(path), "--json", str(tmp_path / "none" / "report.json")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    submitted(tmp_path / "in", "ada", "1")
+    assert main(["grade-all", str(tmp_path / "in"), "--out", str(tmp_path / "file")]) == 2
+    assert "file: File exists." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [5, "", None])
+def test_a_name_that_is_none_is_told(data, name):
+    with pytest.raises(sandbox.SandboxError):
+        sandbox.lab(name)
+    with pytest.raises(sandbox.SandboxError, match="is no learner's name"):
+        sandbox.lab(LABS[0], 5)
+
+
+def test_what_cannot_be_kept_is_told(data, monkeypatch):
+    record.path().with_suffix(".new").mkdir()
+    with pytest.raises(sandbox.SandboxError, match="cannot be kept"):
+        record.learner("ada")

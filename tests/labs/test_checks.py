@@ -56,6 +56,7 @@ def world(sandbox_up):
         f"{run} db --network back toolbox\n"
         f"{run} shop --network front -p 8082:80 toolbox\n"
         f"{run} loop --network front -p 127.0.0.1:8081:80 toolbox\n"
+        f"{run} lanly --network front -p 198.18.0.11:8083:80 toolbox\n"
         f"{run} client --network front toolbox sleep infinity\n"
         f"{run} mac1 --network wire toolbox; {run} mac2 --network wire toolbox\n"
         f"{run} ip1 --network flat toolbox; {run} ip2 --network flat toolbox\n"
@@ -79,6 +80,7 @@ def start(world):
 
 
 FRONT = network("front", host="a")
+ON_FRONT = ("client", "lanly", "loop", "shop", "web")
 HOLD = [
     reaches("client", "web", tcp=80, by="web"),
     reaches("client", "web"),
@@ -93,6 +95,7 @@ HOLD = [
     resolves("client", "shop", to="10.21.1.3"),
     published("a", 8082, by="shop"),
     published("a", 8081, by="loop", on="127.0.0.1"),
+    published("a", 8083, by="lanly", on="198.18.0.11"),
     source_seen("client", "web", is_="client"),
     source_seen("client", "198.18.0.12", is_="host-a"),
     same_l2("mac1", "mac2"),
@@ -101,7 +104,7 @@ HOLD = [
     has_mac("mac1"),
     has_mac("web"),
     shares_parent_mac("ip1", "ip2"),
-    FRONT.driver_is("bridge").subnet_is("10.21.1.0/24").has("web", "shop", "loop", "client"),
+    FRONT.driver_is("bridge").subnet_is("10.21.1.0/24").has(*ON_FRONT),
     network("back").is_internal().has("db", "web"),
     network("wire").driver_is("macvlan").option_is("parent", "eth0"),
     firewall_drops("client", "db", tcp=80),
@@ -130,6 +133,7 @@ FAIL = [
     (resolves("client", "db"), "No address associated with hostname"),
     (resolves("client", "web", to="shop"), "10.21.1.2"),
     (published("a", 8081, by="loop"), "at 198.18.0.11: Connection refused"),
+    (published("a", 8083, by="lanly"), "at 127.0.0.1: Connection refused"),
     (published("a", 8080, by="web"), "from host-b: no answer within 2 s"),
     (published("a", 8082, by="shop", on="127.0.0.1"), "at 198.18.0.11: hello from"),
     (published("a", 8082, by="web"), "hello from"),
@@ -143,7 +147,7 @@ FAIL = [
     (FRONT.driver_is("macvlan"), "front of host-a is bridge"),
     (FRONT.subnet_is("10.21.9.0/24"), "10.21.1.0/24"),
     (FRONT.is_internal(), "front of host-a is bridge"),
-    (FRONT.has("web"), "on it client, loop, shop, web"),
+    (FRONT.has("web"), "on it client, lanly, loop, shop, web"),
     (network("wire").option_is("parent", "eth1"), "parent eth0"),
     (network("gone"), "there is no network gone"),
     (network("front", host="b"), "there is no network front"),

@@ -13,7 +13,7 @@ from sandbox.labs.lab import Task
 from sandbox.labs.scene import read_raw, snapshot_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
-PATH = Path(__file__).parents[2] / "labs/drafts/14-break-fix/lab.py"
+PATH = Path(__file__).parents[2] / "labs/14-break-fix/lab.py"
 _spec = importlib.util.spec_from_file_location("break_fix", PATH)
 lab = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(lab)

@@ -1,4 +1,4 @@
-"""Break-fix: one of twelve things is to be named and repaired, and nothing else touched."""
+"""Break-fix: one of eleven things is to be named and repaired, and nothing else touched."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -27,8 +27,7 @@ QUESTION = "What is broken? Write the word in front of the cause"
 CAUSES = {
     "forward": "a rule drops what host-a forwards to a network",
     "mtu": "host-a sends smaller packets to host-b than the path takes, and hears no complaint",
-    "overlap": "a network of Docker's overlaps the LAN",
-    "dockerd": "the Engine of a host does not run",
+    "overlap": "a network of Docker's overlaps one that the hosts share",
     "gateway": "a container has a wrong default gateway",
     "rp_filter": "the kernel drops what comes in by another interface than answers leave by",
     "masquerade": "nothing replaces a network's addresses on the way out",
@@ -93,7 +92,7 @@ Everything below worked a minute ago. One thing has been broken since, and one o
   `{it.wire[12]}` host-b.
 
 Find out which calls fail, and why. Write the cause down in one word, repair it, and change nothing
-else. `service docker start` starts an Engine.
+else.
 
 | word | cause |
 | --- | --- |
@@ -139,6 +138,7 @@ def setup(it: Facts) -> list[tuple[str, str]]:
             f"{run} --name {it.right} --network {it.span} toolbox || docker start {it.right}\n"
             + up.format(f"docker exec {it.right} curl -sf -m 2 http://127.0.0.1"),
         ),
+        ("a", up.format(f"docker exec {it.left} curl -sf -m 2 http://{it.right} > /dev/null")),
     ]
 
 
@@ -152,7 +152,7 @@ def _inside(name: str) -> str:
 
 def _veth(name: str) -> str:
     return (
-        f'$(ip -o link | sed -n "s/^$({_inside(name)} cat /sys/class/net/eth0/iflink): '
+        f'$(ip -o link | sed -n "s/^$(docker exec {name} cat /sys/class/net/eth0/iflink): '
         '\\([^@]*\\)@.*/\\1/p")'
     )
 
@@ -190,10 +190,9 @@ def breaks(it: Facts) -> tuple[str, str, str]:
         ),
         "overlap": (
             "a",
-            f"docker network create --subnet 198.18.0.8/29 lan-{it.shop}",
-            f"docker network rm lan-{it.shop}",
+            f"docker network create --subnet {it.wire[12]}/30 old-{it.shop}",
+            f"docker network rm old-{it.shop}",
         ),
-        "dockerd": ("b", "service docker stop", "service docker start"),
         "gateway": ("a", f"{gateway} {it.subnet[254]}", f"{gateway} {it.subnet[1]}"),
         "rp_filter": ("a", f"{filtering}1", f"{filtering}0"),
         "masquerade": (
@@ -272,7 +271,6 @@ def _unavoidable(it: Facts) -> tuple[str, ...]:
         "network": (it.client,),
         "dns": (it.client,),
         "port": (it.web,),
-        "dockerd": (it.api, it.right, it.span, "ingress", "docker_gwbridge", "gateway_"),
     }.get(it.fault, ())
     # A container started anew has a new veth, whose rules name its address.
     return (*anew, *(("veth", rf"{it.subnet[0]}".removesuffix("0")) if anew else ()))
