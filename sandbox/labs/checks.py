@@ -251,14 +251,14 @@ def firewall_drops(source: str, to: str, *, tcp: int | None = None, chain: str =
         return f"{found.host}/{found.name}" if found else place
 
     def fn(scene: Scene) -> tuple[bool, str]:
+        from sandbox.views.journey import ending_text
+
         scene.namespace(source)
         target = as_named(scene, to) if scene.is_place(to) else to
         made = journey(as_named(scene, source), target, tcp=tcp, id=scene.sandbox)
-        ending = made.passage.ending
-        where = f" in {ending.rule.chain}" if ending.rule else ""
-        right = ending.outcome == "dropped" and ending.rule is not None
-        right &= chain in ("", ending.rule.chain if ending.rule else None)
-        return right, f"{ending.outcome} at {ending.namespace}{where}: {ending.why}"
+        rule = made.passage.ending.rule
+        right = made.outcome == "dropped" and rule is not None and chain in ("", rule.chain)
+        return right, ending_text(made.passage)
 
     where = f" of {chain}" if chain else ""
     wanted = f"a firewall rule{where} drops what {source} sends {to} {_port(tcp)}"

@@ -16,6 +16,7 @@ from sandbox.labs.lab import Task
 from sandbox.labs.report import Report, TaskResult
 from sandbox.labs.session import Session, cost_of, next_cost
 from sandbox.labs.submission import read
+from sandbox.widgets.lab import panel_of
 
 LABS = names()
 SEEDS = range(500)
@@ -380,3 +381,24 @@ def test_what_cannot_be_kept_is_told(data, monkeypatch):
     record.path().with_suffix(".new").mkdir()
     with pytest.raises(sandbox.SandboxError, match="cannot be kept"):
         record.learner("ada")
+
+
+def test_an_answer_of_a_cell_stands_until_another_is_written_on_the_page(data, cache):
+    session = Session(load("11-read-a-capture", "ada"), "none")
+    panel = panel_of(session)
+    question, other = session.lab.questions[:2]
+    session.answer(question, "from a cell")
+    panel._on_hint(1)
+    with pytest.raises(sandbox.SandboxError):
+        panel._on_check()
+    assert record.of_lab(session.lab.name)["answers"] == {question: "from a cell"}
+    panel._answers[1].value = "written"
+    assert record.of_lab(session.lab.name)["answers"][other] == "written"
+
+
+def test_a_sandbox_has_one_panel_of_a_lab(data):
+    session = Session(load(LABS[0], "ada"), "none")
+    first = panel_of(session)
+    assert panel_of(session) is not first
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        first._pool.submit(print)

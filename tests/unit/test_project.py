@@ -116,6 +116,13 @@ def test_a_labs_notebook_is_written_from_its_definition(name):
     assert path.read_text(encoding="utf-8") == lab_notebooks.page(name)
 
 
+def test_every_lab_is_listed():
+    listed = (ROOT / "labs/README.md").read_text(encoding="utf-8")
+    for name in labs.names():
+        lab = labs.load(name)
+        assert f"| [{name}]({name}/{name}.ipynb) | {lab.minutes} | {lab.title} |" in listed
+
+
 def test_what_varies_in_lessons_is_written_as_nbval_reads_it():
     kept = configparser.RawConfigParser()
     kept.read(ROOT / "tests/lessons/sanitize.cfg")
