@@ -26,8 +26,8 @@ from sandbox.sandbox import down
 
 __all__ = ["WORKER_MEMORY", "Entry", "entries", "entry_of", "grade_all", "kept", "workers"]
 
-# Bytes that a worker may need: its VM's memory, QEMU's own and Python's. tests/benchmarks/labs.py
-# measures it.
+# Bytes that a worker may need: a VM of three hosts has 1216 MiB, QEMU and Python take some more.
+# tests/benchmarks/labs.py measures what one takes: for lab 01 less than half of it.
 WORKER_MEMORY = 1600 * 2**20
 # Beyond what the submission's own cells may take: the sandbox, the set-up, the checks.
 OVERHEAD_SECONDS = 240.0
