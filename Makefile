@@ -40,7 +40,7 @@ teach: setup .venv/teach ## Install nbgrader too, to hand labs out and grade the
 WORKERS ?= 2
 
 test: setup .venv/teach lint ## Run every test but test-labs, on two VMs beside each other
-	@scripts/system-packages chromium
+	@scripts/system-packages chromium bwrap=bubblewrap
 	$(RUN) -m pytest --no-skip -n $(WORKERS) --no-loadscope-reorder -m "not labs" tests/unit \
 	    tests/integration tests/lessons tests/labs tests/browser
 

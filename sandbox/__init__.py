@@ -12,6 +12,7 @@ from sandbox.errors import CellFailed, SandboxError
 from sandbox.faults import break_shop, calls, decision_tree, shop
 from sandbox.host import Host, Result
 from sandbox.journey import compare_journeys, journey
+from sandbox.labs.course import my_progress, restore_progress
 from sandbox.labs.session import lab
 from sandbox.magic import load_ipython_extension
 from sandbox.model.difference import Difference, diff
@@ -57,12 +58,14 @@ __all__ = [
     "host",
     "journey",
     "lab",
+    "my_progress",
     "outcome",
     "panel",
     "practice",
     "predict",
     "quiz",
     "reset",
+    "restore_progress",
     "shop",
     "snapshot",
     "topology",

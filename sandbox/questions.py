@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox import record
 from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -159,6 +160,8 @@ class _Question:
 def quiz(path: str | Path) -> Asked:
     """Questions with answers to choose from, each answered at once with the reason.
 
+    The first answer to each is kept under the file's name, see ``record``.
+
     path: a TOML file of ``[[questions]]``, each with ``ask`` and two or more
     ``[[questions.answers]]``, which have ``text``, ``why`` and, exactly one of them,
     ``right = true``. A path that is not absolute starts at the notebook's folder.
@@ -167,19 +170,23 @@ def quiz(path: str | Path) -> Asked:
     """
     questions = _read_quiz(Path(path))
     first_tries: dict[str, bool] = {}
-    score = _text()
+    score, unkept = _text(), _text()
 
     def answered(question: _Question, is_right: bool) -> None:
         first_tries.setdefault(question.ask, is_right)
         if len(first_tries) == len(questions):
             score.value = f"Right at the first try: {sum(first_tries.values())} of {len(questions)}"
+        try:
+            record.answer_quiz(Path(path).stem, question.ask, is_right, len(questions))
+        except SandboxError as error:
+            unkept.value = html.escape(str(error))
 
     asking = [_asking(n, question, answered) for n, question in enumerate(questions, 1)]
     texts = [
         _as_text(f"{n}. {question.ask}", [answer.text for answer in question.answers])
         for n, question in enumerate(questions, 1)
     ]
-    return Asked(_column(*asking, score), "\n".join(texts))
+    return Asked(_column(*asking, score, unkept), "\n".join(texts))
 
 
 def _asking(

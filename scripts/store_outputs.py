@@ -3,7 +3,9 @@
 python scripts/store_outputs.py [NOTEBOOK...]      every lesson without an argument
 """
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -32,5 +34,8 @@ def store(path: Path) -> None:
     print(f"stored {path.relative_to(ROOT)}")
 
 
-for name in sys.argv[1:] or sorted((ROOT / "lessons").glob("*.ipynb")):
-    store(Path(name).resolve())
+# A stored output shows the progress of somebody who begins.
+with tempfile.TemporaryDirectory() as folder:
+    os.environ["WIRE_BY_WIRE_DATA"] = folder
+    for name in sys.argv[1:] or sorted((ROOT / "lessons").glob("*.ipynb")):
+        store(Path(name).resolve())

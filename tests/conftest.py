@@ -63,8 +63,10 @@ def _console():
 
 
 @pytest.fixture(autouse=True)
-def _here(monkeypatch):
+def _here(monkeypatch, tmp_path):
+    """What a developer has learned stays as it is."""
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path / "data"))
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
-from sandbox.labs.batch import Entry, entries, grade_all, kept, workers
+from sandbox.labs.batch import Entry, entries, grade_all, kept, workers, write_table
 from sandbox.labs.grade import grade
+from sandbox.labs.job import manifests
 from sandbox.labs.lab import COURSE, load, names
 from sandbox.labs.submission import read
 from sandbox.progress import Quiet, TextProgress
@@ -22,6 +23,13 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
     return int(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit() and int(number) < int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of 0/N to N-1/N, such as 2/20")
+    return int(number), int(of)
 
 
 def _list(_options: argparse.Namespace) -> int:
@@ -48,13 +56,19 @@ def _grade(options: argparse.Namespace) -> int:
     return 0 if report.complete else 1
 
 
-def _grade_all(options: argparse.Namespace) -> int:
+def _submissions(options: argparse.Namespace) -> list[Entry]:
     found = entries(options.submitted, options.lab, root=options.labs)
     if not found:
         raise SandboxError(
             f"{options.submitted} has no submission of a lab.",
             fix="Notebooks are STUDENT/LAB/LAB.ipynb, LAB as python -m sandbox.labs list has it",
         )
+    return found
+
+
+def _grade_all(options: argparse.Namespace) -> int:
+    number, of = options.shard
+    found = _submissions(options)[number::of]
     jobs = options.jobs or workers()
     left = [entry for entry in found if not kept(entry, options.out)]
     print(f"{len(found)} submissions, {len(left)} of them to grade, {jobs} at once", flush=True)
@@ -65,8 +79,23 @@ def _grade_all(options: argparse.Namespace) -> int:
 
     reports = grade_all(found, options.out, jobs, tell, root=options.labs)
     failed = sum("error" in report for report in reports)
-    print(f"{options.out / 'grades.csv'} has every grade" + (f" but {failed}" if failed else ""))
+    # Those who grade other parts at the same time would write it, too.
+    if of == 1:
+        table = options.out / "grades.csv"
+        write_table(found, reports, table)
+        print(f"{table} has every grade" + (f" but {failed}" if failed else ""))
     return 1 if failed else 0
+
+
+def _job(options: argparse.Namespace) -> int:
+    import yaml
+
+    made = manifests(
+        _submissions(options), image=options.image, claim=options.claim, name=options.name,
+        jobs=options.jobs,
+    )  # fmt: skip
+    print(yaml.safe_dump_all(made, sort_keys=False), end="")
+    return 0
 
 
 def _source(options: argparse.Namespace) -> int:
@@ -106,12 +135,27 @@ def main(arguments: list[str] | None = None) -> int:
     batch.add_argument("--out", type=Path, default=Path("graded"), help="where reports go")
     batch.add_argument("--lab", help="grade this lab alone")
     batch.add_argument("-j", "--jobs", type=_positive, help="how many at once; else what fits")
+    batch.add_argument(
+        "--shard",
+        type=_shard,
+        default=(0, 1),
+        metavar="I/N",
+        help="grade every N-th submission, from the I-th on, 0 to N-1; grades.csv is not written",
+    )
     batch.set_defaults(act=_grade_all)
+    job = commands.add_parser("job", help="print a Kubernetes Job that grades a class")
+    job.add_argument("submitted", type=Path, help="a folder of STUDENT/LAB/LAB.ipynb")
+    job.add_argument("--image", required=True, help="the course's image, as nodes pull it")
+    job.add_argument("--claim", required=True, help="the volume claim that holds submitted/")
+    job.add_argument("--name", default="grading", help="of the Job and the NetworkPolicy")
+    job.add_argument("--lab", help="grade this lab alone")
+    job.add_argument("-j", "--jobs", type=_positive, default=4, help="how many pods at once")
+    job.set_defaults(act=_job)
     source = commands.add_parser("source", help="write nbgrader's source notebooks")
     source.add_argument("lab", nargs="*", help="labs' names; else all")
     source.add_argument("--course", type=Path, default=Path("labs"), help="nbgrader's course")
     source.set_defaults(act=_source)
-    for command in (grading, batch, source):
+    for command in (grading, batch, job, source):
         command.add_argument(
             "--labs", type=Path, default=COURSE, metavar="FOLDER", help="the folder of labs"
         )

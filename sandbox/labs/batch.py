@@ -24,7 +24,17 @@ from sandbox.errors import SandboxError
 from sandbox.labs.lab import COURSE, Lab, load, names
 from sandbox.sandbox import down
 
-__all__ = ["WORKER_MEMORY", "Entry", "entries", "entry_of", "grade_all", "kept", "workers"]
+__all__ = [
+    "OVERHEAD_SECONDS",
+    "WORKER_MEMORY",
+    "Entry",
+    "entries",
+    "entry_of",
+    "grade_all",
+    "kept",
+    "workers",
+    "write_table",
+]
 
 # Bytes that a worker may need: a VM of three hosts has 1216 MiB, QEMU and Python take some more.
 # tests/benchmarks/labs.py measures what one takes: for lab 01 less than half of it.
@@ -118,7 +128,7 @@ def grade_all(
 
     jobs: how many at once.  tell: called with each report as it comes; one that could not be
     graded has ``error``, and is tried again by the next call. Writes OUT/STUDENT/LAB/report.json
-    and log, and OUT/grades.csv.
+    and log.
     """
     out.mkdir(parents=True, exist_ok=True)
     reports: dict[Entry, dict[str, Any]] = {}
@@ -139,13 +149,16 @@ def grade_all(
         except BaseException:
             stop.set()
             raise
-    listed = [reports[entry] for entry in found]
-    with (out / "grades.csv").open("w", newline="", encoding="utf-8") as file:
+    return [reports[entry] for entry in found]
+
+
+def write_table(found: list[Entry], reports: list[dict[str, Any]], path: Path) -> None:
+    """Write the grades of a class as CSV, one line a submission."""
+    with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["student", "lab", *COLUMNS])
-        for entry, report in zip(found, listed, strict=True):
+        for entry, report in zip(found, reports, strict=True):
             table.writerow([entry.student, entry.lab, *(report.get(it, "") for it in COLUMNS)])
-    return listed
 
 
 def _grade(entry: Entry, out: Path, root: Path, stop: threading.Event) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import json
 import time
 from typing import Any
 
+from sandbox import record
 from sandbox.errors import SandboxError
-from sandbox.labs import record
 from sandbox.labs.checking import check, run_commands, set_up
 from sandbox.labs.lab import HINT_COSTS, Lab, Task, load
 from sandbox.labs.report import Report, TaskResult

@@ -13,8 +13,9 @@ from sandbox.model.rules import describe
 from sandbox.model.state import HostState, InterfaceRef, Rule, Snapshot
 from sandbox.model.trace import Pass
 from sandbox.views.graph import DETAILS, places, short_name
+from sandbox.views.page import unwritable
 from sandbox.views.picture import draw
-from sandbox.views.topology import Drawing, unwritable
+from sandbox.views.topology import Drawing
 
 __all__ = ["Journey", "Places", "acted"]
 

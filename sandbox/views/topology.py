@@ -9,15 +9,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sandbox.errors import SandboxError
 from sandbox.model.state import Snapshot
 from sandbox.views.graph import check_detail
 from sandbox.views.layout import Layout
+from sandbox.views.page import FRONTEND, save_page, template
 from sandbox.views.picture import Positions, draw
 
 __all__ = ["Drawing", "Topology"]
 
-FRONTEND = Path(__file__).with_name("frontend")
 LIBRARY = "templates/lib/vis-9.1.2/vis-network.min.js"
 
 
@@ -44,13 +43,7 @@ class Drawing:
 
         Raises SandboxError if it cannot be written.
         """
-        path = Path(path)
-        page = _template("page.html").render(title=self._title, output=self._html(carry=True))
-        try:
-            path.write_text(page, encoding="utf-8")
-        except OSError as error:
-            raise unwritable(f"The {self._noun} could not be saved as {path}.", error) from None
-        return path
+        return save_page(Path(path), self._title, self._html(carry=True), self._noun)
 
     def __repr__(self) -> str:
         return self.text
@@ -62,18 +55,9 @@ class Drawing:
         # The text is in the page already, for where no script runs.
         data = {key: value for key, value in self.data().items() if key != "text"}
         scripts = [carried() if carry else "", front_end("wait.js")]
-        return _template("output.html").render(
+        return template("output.html").render(
             text=self.text, data=to_script(data), scripts=[s for s in scripts if s]
         )
-
-
-def unwritable(message: str, error: OSError) -> SandboxError:
-    """The error for a file that the learner named and that cannot be written."""
-    return SandboxError(
-        message,
-        why=error.strerror or str(error),
-        fix="Name a file in a folder that exists and that you may write to.",
-    )
 
 
 class Topology(Drawing):
@@ -187,11 +171,3 @@ def to_script(value: Any) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
-
-
-@functools.cache
-def _template(name: str) -> Any:
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(FRONTEND)
-    return jinja2.Environment(loader=loader, autoescape=True).get_template(name)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 import mistune
 
+from sandbox import record
 from sandbox.errors import SandboxError
-from sandbox.labs import record
 from sandbox.labs.session import cost_of, next_cost
 from sandbox.widgets.box import Worker, in_place_of
 

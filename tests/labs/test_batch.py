@@ -2,20 +2,25 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from sandbox.labs import load, names
-from sandbox.paths import sandbox_ids
+from sandbox.labs.batch import entries
+from sandbox.labs.job import USER, manifests
+from sandbox.paths import cache_dir, sandbox_ids
 from tests.hosts import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 LAB = names()[0]
+ROOT = Path(__file__).parents[2]
 STUDENTS = ("ada", "grace", "linus")
 
 
@@ -73,3 +78,47 @@ def test_a_batch_that_is_broken_off_leaves_nothing_running(classroom):
     while any(it.startswith("grade-") for it in sandbox_ids()):
         assert time.monotonic() < deadline, sandbox_ids()
         time.sleep(0.5)
+
+
+def pod(command, folder):
+    """That command as a pod of the Job runs it: no root, no capability, no network, and nothing
+    to write to but the graded folder, the sandbox's cache and a /tmp of its own.
+    """
+    here = [["--ro-bind", str(path), str(path)] for path in (ROOT, Path(sys.prefix))]
+    cache = str(cache_dir())
+    return subprocess.Popen(
+        [
+            "bwrap", "--unshare-all", "--uid", str(USER), "--gid", str(USER), "--cap-drop", "ALL",
+            "--new-session", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev",
+            "--proc", "/proc", "--tmpfs", "/tmp", *here[0], *here[1], "--bind", cache, cache,
+            "--ro-bind", str(folder / "submitted"), "/tmp/class/submitted",
+            "--bind", str(folder / "graded"), "/tmp/class/graded", "--chdir", "/tmp", *command,
+        ],
+        env={
+            "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}", "HOME": "/tmp",
+            "WIRE_BY_WIRE_CACHE": cache, "SANDBOX_ENGINE": "vm",
+        },
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def test_the_pods_of_a_job_grade_a_class_without_privileges(classroom):
+    (classroom / "graded").mkdir()
+    _, job = manifests(entries(classroom / "submitted"), image="-", claim="-")
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    pods = []
+    for index in range(job["spec"]["completions"]):
+        given = {"$(JOB_COMPLETION_INDEX)": str(index), "/class/": "/tmp/class/"}
+        arguments = container["command"]
+        for old, new in given.items():
+            arguments = [it.replace(old, new) for it in arguments]
+        pods.append(pod(arguments, classroom))
+    said = [it.communicate()[0] for it in pods]
+    assert [it.returncode for it in pods] == [0, 0, 1], said
+    # They leave the table of all to who started them.
+    assert not (classroom / "graded" / "grades.csv").exists()
+    after = subprocess.run(command(classroom), capture_output=True, text=True, check=False)
+    assert "3 submissions, 1 of them to grade" in after.stdout
+    with (classroom / "graded" / "grades.csv").open() as file:
+        assert [it["earned"] for it in csv.DictReader(file)] == ["110", "0", ""]
+    assert not [it for it in sandbox_ids() if it.startswith("grade-")]

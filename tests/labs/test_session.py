@@ -3,7 +3,8 @@
 import pytest
 
 import sandbox
-from sandbox.labs import names, record
+from sandbox import record
+from sandbox.labs import names
 from sandbox.labs.checking import run_commands
 from sandbox.progress import Quiet
 

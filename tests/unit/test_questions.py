@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from sandbox import SandboxError, outcome, predict, questions, quiz
+from sandbox import SandboxError, outcome, predict, questions, quiz, record
 
 ROOT = Path(__file__).parents[2]
 GOOD = """
@@ -102,9 +102,9 @@ def test_html_in_a_question_is_shown_as_it_is():
 
 
 def test_a_quiz_says_why_and_counts_first_tries(tmp_path):
-    path = tmp_path / "quiz.toml"
+    path = tmp_path / "01-bridge.toml"
     path.write_text(GOOD)
-    question, score = quiz(path).widget.children
+    question, score, unkept = quiz(path).widget.children
     radio_of(question).value = "that"
     assert "it &lt;b&gt;never" in said_by(question)
     assert "✗" in said_by(question)
@@ -113,6 +113,18 @@ def test_a_quiz_says_why_and_counts_first_tries(tmp_path):
     assert "because" in said_by(question)
     assert "✓" in said_by(question)
     assert "0 of 1" in score.value
+    assert not unkept.value
+    kept = record.of_lesson("01-bridge")
+    assert (kept["quiz"], kept["questions"]) == ({"Which?": False}, 1)
+
+
+def test_a_quiz_that_cannot_be_kept_still_answers(tmp_path, monkeypatch):
+    monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path / "quiz.toml" / "data"))
+    (tmp_path / "quiz.toml").write_text(GOOD)
+    question, _, unkept = quiz(tmp_path / "quiz.toml").widget.children
+    radio_of(question).value = "this"
+    assert "because" in said_by(question)
+    assert "WIRE_BY_WIRE_DATA" in unkept.value
 
 
 @pytest.mark.parametrize(

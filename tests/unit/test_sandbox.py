@@ -18,9 +18,9 @@ def test_the_public_surface_is_pinned():
         "CellFailed", "Comparison", "Density", "Difference", "Host", "Outcome", "Result", "Sandbox",
         "SandboxError", "Snapshot", "break_shop", "calls", "choose_driver", "compare_bridges",
         "compare_drivers", "compare_journeys", "decision_tree", "density", "diff", "dissect",
-        "down", "find", "firewall", "follow", "host", "journey", "lab", "outcome", "panel",
-        "practice", "predict", "quiz", "reset", "shop", "snapshot", "topology",
-        "topology_text", "up",
+        "down", "find", "firewall", "follow", "host", "journey", "lab", "my_progress",
+        "outcome", "panel", "practice", "predict", "quiz", "reset", "restore_progress", "shop",
+        "snapshot", "topology", "topology_text", "up",
     ]  # fmt: skip
 
 

@@ -1,0 +1,190 @@
+"""What a learner has done, in one file of the user's data folder."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sandbox.errors import SandboxError
+from sandbox.paths import data_dir
+
+__all__ = [
+    "answer_quiz",
+    "begin",
+    "begin_lesson",
+    "change",
+    "learner",
+    "merge",
+    "of_lab",
+    "of_lesson",
+    "path",
+    "read",
+    "start_path",
+]
+
+VERSION = 1
+_LESSON = re.compile(r"lessons/(\d\d-[a-z0-9-]+)\.ipynb")
+
+
+def path() -> Path:
+    """The file: JSON, ``{"version": 1, "learner": "…", "lessons": {name: {…}}, "labs": {…}}``."""
+    return data_dir() / "progress.json"
+
+
+def start_path(lab: str) -> Path:
+    """The file that keeps how the hosts were when a lab began."""
+    return data_dir() / "starts" / f"{lab}.json"
+
+
+def read() -> dict[str, Any]:
+    """All of it. Raises SandboxError if the file is not one of ours."""
+    if not path().exists():
+        return {"version": VERSION, "learner": "", "lessons": {}, "labs": {}}
+    return _read(path(), "Move it away to begin a new one.")
+
+
+def _read(file: Path, fix: str) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SandboxError(f"{file} cannot be read.", why=str(error), fix=fix) from error
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        raise SandboxError(f"{file} is no progress of this version of the course.", fix=fix)
+    parts = {key: found.get(key, {}) for key in ("lessons", "labs")}
+    if not all(
+        isinstance(part, dict) and all(isinstance(it, dict) for it in part.values())
+        for part in parts.values()
+    ):
+        raise SandboxError(f"{file} is not in order.", fix=fix)
+    return {"learner": "", **found, **parts}
+
+
+def change(make: Callable[[dict[str, Any]], None]) -> None:
+    """Have make change what is kept; other notebooks wait meanwhile. Raises SandboxError."""
+    try:
+        with (data_dir() / "progress.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept = read()
+            make(kept)
+            _write(path(), json.dumps(kept, indent=2, ensure_ascii=False))
+    except OSError as error:
+        raise SandboxError(
+            f"What you did cannot be kept in {data_dir()}.",
+            why=error.strerror or str(error),
+            fix="Make room there, or set WIRE_BY_WIRE_DATA to another folder.",
+        ) from error
+
+
+def _write(target: Path, text: str) -> None:
+    """In one step: whoever reads it gets the old text or the new."""
+    new = target.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(target)
+
+
+def learner(name: str | None = None) -> str:
+    """Who learns here: the name given, which is kept, or the one kept, or a new random one.
+
+    Raises SandboxError.
+    """
+    if name is None and (kept := read()["learner"]):
+        return str(kept)
+    if name is not None and not isinstance(name, str):
+        raise SandboxError(f"{name!r} is no learner's name.", fix='Write it in quotes: "ada".')
+    chosen = secrets.token_hex(4) if name is None else name
+    change(lambda kept: kept.update(learner=chosen))
+    return chosen
+
+
+def of_lab(name: str) -> dict[str, Any]:
+    """What is kept of a lab: ``started`` (seconds since 1970), ``hints`` by task's title,
+    ``answers`` by question, ``best`` and ``points``, ``done`` (seconds it took, or None)."""
+    return {
+        "started": 0.0, "hints": {}, "answers": {}, "best": 0, "points": 0, "done": None,
+        **read()["labs"].get(name, {}),
+    }  # fmt: skip
+
+
+def begin(name: str, points: int, start: dict[str, dict[str, Any]]) -> None:
+    """A lab is begun anew; the best score of earlier times stays.
+
+    start: how the hosts are, see ``scene.read_raw``. Raises SandboxError.
+    """
+
+    def make(kept: dict[str, Any]) -> None:
+        start_path(name).parent.mkdir(exist_ok=True)
+        _write(start_path(name), json.dumps(start))
+        before = kept["labs"].get(name, {})
+        kept["labs"][name] = {
+            "started": time.time(), "hints": {}, "answers": {}, "best": before.get("best", 0),
+            "points": points, "done": before.get("done"),
+        }  # fmt: skip
+
+    change(make)
+
+
+def begin_lesson() -> None:
+    """Keep that the lesson whose notebook this kernel belongs to was begun; else do nothing.
+
+    Jupyter Server tells a kernel its notebook's path as ``JPY_SESSION_NAME``. Raises SandboxError.
+    """
+    found = _LESSON.search(os.environ.get("JPY_SESSION_NAME", ""))
+    if found and not of_lesson(found[1])["started"]:
+        change(lambda kept: _lesson(kept, found[1]).update(started=time.time()))
+
+
+def of_lesson(name: str) -> dict[str, Any]:
+    """What is kept of a lesson: ``started`` (seconds since 1970), ``quiz``, whether each question
+    was answered right at the first try, and ``questions``, how many there are."""
+    return {"started": 0.0, "quiz": {}, "questions": 0, **read()["lessons"].get(name, {})}
+
+
+def answer_quiz(name: str, question: str, right: bool, questions: int) -> None:
+    """Keep the first answer to a question of a lesson's quiz. questions: how many it has.
+
+    Raises SandboxError.
+    """
+
+    def keep(kept: dict[str, Any]) -> None:
+        lesson = _lesson(kept, name)
+        lesson.setdefault("started", time.time())
+        lesson.setdefault("quiz", {}).setdefault(question, right)
+        lesson["questions"] = questions
+
+    change(keep)
+
+
+def _lesson(kept: dict[str, Any], name: str) -> dict[str, Any]:
+    lesson: dict[str, Any] = kept["lessons"].setdefault(name, {})
+    return lesson
+
+
+def merge(file: Path) -> None:
+    """Take in what was kept elsewhere: of each lab the better score, and answers not given here.
+
+    Raises SandboxError if it is no such file.
+    """
+    theirs = _read(file, "It is to be what .save(“progress.json”) wrote.")
+
+    def take(kept: dict[str, Any]) -> None:
+        kept["learner"] = kept["learner"] or theirs["learner"]
+        for name, lesson in theirs["lessons"].items():
+            mine = _lesson(kept, name)
+            kept["lessons"][name] = {
+                **lesson, **mine, "quiz": {**lesson.get("quiz", {}), **mine.get("quiz", {})},
+            }  # fmt: skip
+        for name, lab in theirs["labs"].items():
+            mine = kept["labs"].setdefault(name, {})
+            mine["best"] = max(mine.get("best", 0), lab.get("best", 0))
+            mine.setdefault("points", lab.get("points", 0))
+            if not mine.get("done"):
+                mine["done"] = lab.get("done")
+
+    change(take)
