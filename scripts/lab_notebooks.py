@@ -37,8 +37,12 @@ def page(name: str) -> str:
             "the one before."
         ),
         cell("sandbox.topology()"),
-        new("## Check\n\nThe same as the button, in words."),
+        new(
+            "## Check\n\nThe same as the button, in words; and the hosts, with what is not yet as "
+            "it should be in red."
+        ),
         cell("lab.check()"),
+        cell("lab.topology()"),
     ]
     return notebook_text(cells)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox import record
 from sandbox.errors import SandboxError
@@ -15,7 +15,11 @@ from sandbox.labs.report import Report, TaskResult
 from sandbox.labs.scene import snapshot_of
 from sandbox.model.state import Snapshot
 from sandbox.progress import Progress, best
-from sandbox.sandbox import Sandbox, default_id, find, up
+from sandbox.sandbox import Sandbox, default_id, find, settled, up
+
+if TYPE_CHECKING:
+    from sandbox.views.graph import Mark
+    from sandbox.views.topology import Topology
 
 __all__ = ["Session", "cost_of", "lab", "next_cost"]
 
@@ -42,6 +46,7 @@ class Session:
 
     def __init__(self, lab: Lab, id: str) -> None:
         self.lab, self.id = lab, id
+        self._report: Report | None = None
 
     def __repr__(self) -> str:
         kept = record.of_lab(self.lab.name)
@@ -74,6 +79,7 @@ class Session:
         shown.step(f"Setting {self.lab.name} up")
         raw = set_up(self.lab, sandbox)
         record.begin(self.lab.name, self.lab.points, raw)
+        self._report = None
         mark = [(name, f"echo {self._mark} > {MARKER}") for name in sandbox.hosts]
         run_commands(sandbox, mark, f"Setting {self.lab.name} up")
         shown.done(f"{self.lab.title}: set up on {', '.join(sandbox.hosts)}")
@@ -121,7 +127,30 @@ class Session:
                 mine["done"] = report.seconds
 
         record.change(keep)
+        self._report = report
         return report
+
+    def topology(self) -> Topology:
+        """The hosts as they are now, with what the last check found wrong in red.
+
+        Raises SandboxError if no sandbox runs.
+        """
+        from sandbox.views.topology import Topology
+
+        now = settled(id=self.id)
+        return Topology(now, marks=self.marks(now))
+
+    def marks(self, now: Snapshot) -> list[Mark]:
+        """What the last check found wrong, at nodes of the picture of that moment."""
+        from sandbox.views.graph import Mark
+
+        tasks = self._report.tasks if self._report else ()
+        found = []
+        for finding in (finding for task in tasks for finding in task.wrong):
+            nodes = dict.fromkeys(filter(None, (_node(now, place) for place in finding.places)))
+            if nodes:
+                found.append(Mark(tuple(nodes)[:2], f"{finding.wanted}: {finding.seen}"))
+        return found
 
     def _start(self) -> Snapshot | None:
         with contextlib.suppress(OSError, ValueError):
@@ -170,6 +199,14 @@ class Session:
             mine.setdefault("answers", {})[question] = text
 
         record.change(keep)
+
+
+def _node(now: Snapshot, place: str) -> str:
+    """The id of the node that a place of a condition has in the picture; "" for none."""
+    for container in now.containers():
+        if place in (container.name, f"{container.host}/{container.name}"):
+            return f"{container.host}/{container.name}"
+    return place if "/" in place or now.host(place) else ""
 
 
 def cost_of(task: Task, hints: dict[str, int]) -> int:

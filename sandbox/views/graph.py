@@ -36,10 +36,12 @@ __all__ = [
     "DETAILS",
     "Edge",
     "Graph",
+    "Mark",
     "Node",
     "build",
     "check_detail",
     "compare",
+    "mark",
     "places",
     "port_key",
     "shown_networks",
@@ -67,7 +69,8 @@ class Node:
     host: name of its host; "" of the LAN.
     group: id of the nodes that are placed as a whole.  slot: its column there.
     state: all that counts when two pictures are compared.
-    change: what became of it since an earlier picture: ``new``, ``changed``, ``gone`` or "".
+    change: what became of it since an earlier picture: ``new``, ``changed``, ``gone`` or "";
+        or ``wrong``, see Mark.
     """
 
     id: str
@@ -88,7 +91,8 @@ class Edge:
 
     kind: ``cable`` (to the LAN), ``carries`` (a network), ``port`` (of a bridge), ``veth``
         (both ends of a pair), ``parent`` (stands on), ``inside`` (a namespace), ``attached``
-        (to a network), ``published``, ``shares`` (a namespace), ``tunnel``.
+        (to a network), ``published``, ``shares`` (a namespace), ``tunnel``, ``check``, see Mark.
+    title: text shown on hover.
     """
 
     source: str
@@ -96,6 +100,7 @@ class Edge:
     kind: str
     label: str = ""
     change: str = ""
+    title: str = ""
 
     @property
     def id(self) -> str:
@@ -108,6 +113,17 @@ class Graph:
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that is not as it should be: at one node, or from one to another.
+
+    nodes: one id, or two.  text: what is wrong.
+    """
+
+    nodes: tuple[str, ...]
+    text: str
 
 
 def check_detail(detail: str) -> None:
@@ -156,6 +172,26 @@ def compare(now: Graph, before: Graph) -> Graph:
     nodes += [replace(n, change="gone") for n in before.nodes if n.id not in kept]
     edges += [replace(e, change="gone") for e in before.edges if e.id not in kept]
     return Graph(tuple(nodes), tuple(edges))
+
+
+def mark(graph: Graph, marks: Iterable[Mark]) -> Graph:
+    """graph with what is wrong marked; a mark of a node that it does not have is left out."""
+    nodes = {node.id: node for node in graph.nodes}
+    edges = {edge.id: edge for edge in graph.edges}
+    for wrong in marks:
+        if not nodes.keys() >= {*wrong.nodes}:
+            continue
+        if len(wrong.nodes) == 1:
+            node = nodes[wrong.nodes[0]]
+            title = _label(node.title, f"✗ {wrong.text}")
+            nodes[node.id] = replace(node, change="wrong", title=title)
+        else:
+            source, target = wrong.nodes
+            new = Edge(source, target, "check", change="wrong", title=f"✗ {wrong.text}")
+            if told := edges.get(new.id):
+                new = replace(new, title=_label(told.title, new.title))
+            edges[new.id] = new
+    return Graph(tuple(nodes.values()), tuple(edges.values()))
 
 
 def _change(state: object, then: dict[str, Node] | dict[str, Edge], name: str) -> str:

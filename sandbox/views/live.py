@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import anywidget
 import traitlets
 
 from sandbox.model.state import Snapshot
-from sandbox.views.graph import check_detail
+from sandbox.views.graph import Mark, check_detail
 from sandbox.views.journey import Journey
 from sandbox.views.layout import Layout
 from sandbox.views.picture import draw
@@ -60,13 +61,17 @@ class LiveTopology(anywidget.AnyWidget):
             shown[0]["text/plain"] = self.picture["text"]
         return shown
 
-    def show(self, snapshot: Snapshot, *, before: Snapshot | None = None) -> None:
+    def show(
+        self, snapshot: Snapshot, *, before: Snapshot | None = None, marks: Sequence[Mark] = ()
+    ) -> None:
         """Draw snapshot, and mark what changed since before, or else since the one shown last.
 
-        What the last picture had stays where it was.
+        What the last picture had stays where it was.  marks: what is wrong, drawn in red.
         """
         before = before or self._shown
-        now = draw(snapshot, detail=self.detail, before=before, positions=self.positions)
+        now = draw(
+            snapshot, detail=self.detail, before=before, positions=self.positions, marks=marks
+        )
         self._shown, self.positions = snapshot, now.positions
         self.picture = now.data
 

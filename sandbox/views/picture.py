@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.model.state import Snapshot
-from sandbox.views.graph import DETAILS, Graph, build, compare
+from sandbox.views.graph import DETAILS, Graph, Mark, build, compare, mark
 from sandbox.views.layout import Layout, arrange, box
 from sandbox.views.text import topology_text
 
@@ -62,10 +62,11 @@ def draw(
     detail: str,
     before: Snapshot | None = None,
     positions: Positions | None = None,
+    marks: Sequence[Mark] = (),
 ) -> Picture:
     """The picture of snapshot at both levels, with its changes since before marked.
 
-    positions: of an earlier picture, which are kept.
+    positions: of an earlier picture, which are kept.  marks: what is wrong there.
     """
     views: dict[str, Any] = {}
     layouts: dict[str, Layout] = {}
@@ -78,6 +79,7 @@ def draw(
             known = known or arrange(earlier, level)
             graph = compare(graph, earlier)
         layouts[level] = arrange(graph, level, known)
+        graph = mark(graph, marks)
         network = to_pyvis(graph, layouts[level])
         options = network.options
         views[level] = _view(network, graph, layouts[level])
@@ -117,7 +119,8 @@ def to_pyvis(graph: Graph, layout: Layout) -> pyvis.network.Network:
     for edge in graph.edges:
         more = {"label": edge.label} if edge.label else {}
         more |= {"change": edge.change} if edge.change else {}
-        arrows = "to" if edge.kind == "published" else ""
+        more |= {"title": edge.title} if edge.title else {}
+        arrows = "to" if edge.kind in {"published", "check"} else ""
         network.add_edge(edge.source, edge.target, kind=edge.kind, arrows=arrows, **more)
     return network
 

@@ -6,11 +6,12 @@ import base64
 import functools
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sandbox.model.state import Snapshot
-from sandbox.views.graph import check_detail
+from sandbox.views.graph import Mark, check_detail
 from sandbox.views.layout import Layout
 from sandbox.views.page import FRONTEND, save_page, template
 from sandbox.views.picture import Positions, draw
@@ -66,6 +67,7 @@ class Topology(Drawing):
     detail: what it shows first, "simple" or "full"; a switch in the picture changes it.
     before: an earlier snapshot; what is new, changed or gone since then is marked.
     positions: those of an earlier Topology; what was in it stays where it was.
+    marks: what is wrong, drawn in red.
 
     Raises SandboxError for another detail.
     """
@@ -77,9 +79,12 @@ class Topology(Drawing):
         detail: str = "simple",
         before: Snapshot | None = None,
         positions: Positions | None = None,
+        marks: Sequence[Mark] = (),
     ) -> None:
         check_detail(detail)
-        self._picture = draw(snapshot, detail=detail, before=before, positions=positions)
+        self._picture = draw(
+            snapshot, detail=detail, before=before, positions=positions, marks=marks
+        )
         hosts = ", ".join(sorted(host.name for host in snapshot.hosts))
         super().__init__(f"Topology of {hosts}" if hosts else "Topology", "topology")
 

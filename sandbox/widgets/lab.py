@@ -13,6 +13,8 @@ import mistune
 from sandbox import record
 from sandbox.errors import SandboxError
 from sandbox.labs.session import cost_of, next_cost
+from sandbox.sandbox import snapshot
+from sandbox.views.live import LiveTopology
 from sandbox.widgets.box import Worker, in_place_of
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ class LabPanel(Worker):
         self._check_button = self._button("Check", self._on_check, "looks at the hosts")
         self._clock = widgets.HTML()
         self._report = widgets.HTML()
+        # A picture is large; it comes with the first check that finds something wrong.
+        self._picture: LiveTopology | None = None
+        self._below = widgets.VBox()
         self._hints = [widgets.HTML() for _ in lab.tasks]
         self._hint_buttons = [
             self._button("Hint", partial(self._on_hint, number), "says a little more")
@@ -72,7 +77,7 @@ class LabPanel(Worker):
         self.children = (
             widgets.HTML(title + str(mistune.html(lab.story))),
             widgets.HBox([self._start_button, self._check_button, self._clock]),
-            *rows, *asked, self._report, self._message,
+            *rows, *asked, self._report, self._below, self._message,
         )  # fmt: skip
         self.add_class("wire-by-wire-lab")
         self._tell_costs()
@@ -110,6 +115,7 @@ class LabPanel(Worker):
 
     def _on_start(self) -> None:
         self._report.value = ""
+        self._below.children, self._picture = (), None
         self._session.start(progress=_Said(self._say))
         self._started = True
         self._start_button.description = "Start anew"
@@ -128,7 +134,10 @@ class LabPanel(Worker):
 
     def _on_check(self) -> None:
         self._say("Looking at the hosts …")
-        self._show(self._session.check())
+        report = self._session.check()
+        self._show(report)
+        if self._picture or not report.complete:
+            self._draw()
 
     def _show(self, report: Report) -> None:
         self._report.value = report._repr_html_()
@@ -137,6 +146,16 @@ class LabPanel(Worker):
         best = record.of_lab(self._session.lab.name)["best"]
         done = "All tasks are done. " if report.complete else ""
         self._say(f"{done}Best so far: {best} of {report.points} points.")
+
+    def _draw(self) -> None:
+        """The hosts with what is wrong in red."""
+        now = snapshot(id=self._session.id)
+        if self._picture is None:
+            self._picture = LiveTopology()
+            self._picture.show(now, marks=self._session.marks(now))
+            self._below.children = (self._picture,)
+        else:
+            self._picture.show(now, marks=self._session.marks(now))
 
     def _on_hint(self, number: int) -> None:
         self._session.hint(number)

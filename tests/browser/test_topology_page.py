@@ -7,6 +7,7 @@ import re
 import pytest
 
 from sandbox.views import topology
+from sandbox.views.graph import Mark
 from sandbox.views.live import LiveTopology
 from sandbox.views.topology import Topology
 from tests.unit import snapshots
@@ -94,6 +95,17 @@ def test_a_saved_page_draws_by_itself(page, tmp_path):
     legend = picture.locator(".wbw-legend").inner_text()
     assert "VXLAN tunnel" in legend
     assert "veth" not in legend
+
+
+def test_what_is_wrong_is_red(page, tmp_path):
+    marks = [Mark(("host-a/client", "host-a/web"), "no answer"), Mark(("host-a",), "no rule")]
+    path = Topology(snapshots.lesson(), marks=marks).save(tmp_path / "saved.html")
+    page.goto(path.as_uri())
+    picture = drawn(page)
+    page.wait_for_timeout(300)
+    picture.screenshot(path=tmp_path / "wrong.png")
+    assert count_colour(picture, colour_of(picture, "wrong")) > 100
+    assert "✗ not as it should be" in picture.locator(".wbw-legend").inner_text()
 
 
 def test_the_switch_shows_every_interface(page, show):

@@ -18,6 +18,7 @@ from sandbox.labs.report import Report, TaskResult
 from sandbox.labs.session import Session, cost_of, next_cost
 from sandbox.labs.submission import read
 from sandbox.widgets.lab import panel_of
+from tests.unit import snapshots
 
 LABS = names()
 SEEDS = range(500)
@@ -395,6 +396,25 @@ def test_an_answer_of_a_cell_stands_until_another_is_written_on_the_page(data, c
     assert record.of_lab(session.lab.name)["answers"] == {question: "from a cell"}
     panel._answers[1].value = "written"
     assert record.of_lab(session.lab.name)["answers"][other] == "written"
+
+
+def test_what_a_check_found_wrong_is_marked_where_it_is(data):
+    def finding(state, *places):
+        return Finding(state, "wanted", "seen", places)
+
+    findings = (
+        finding(FAILED, "client", "host-a/web"), finding(FAILED, "host-a", "198.18.0.12"),
+        finding(UNKNOWN, "web", "web"), finding(FAILED), finding(FAILED, "nobody"),
+        finding(PASSED, "client"),
+    )  # fmt: skip
+    session = Session(load(LABS[0], "ada"), "none")
+    assert session.marks(snapshots.lesson()) == []
+    session._report = Report(LABS[0], "ada", (TaskResult("one", 10, findings),), 1.0)
+    assert [(it.nodes, it.text) for it in session.marks(snapshots.lesson())] == [
+        (("host-a/client", "host-a/web"), "wanted: seen"),
+        (("host-a",), "wanted: seen"),
+        (("host-a/web",), "wanted: seen"),
+    ]
 
 
 def test_a_sandbox_has_one_panel_of_a_lab(data):

@@ -43,7 +43,7 @@ def test_it_begins_with_every_lesson_and_lab_and_nothing_done():
 
 
 def test_a_lesson_is_begun_when_its_first_cell_runs(monkeypatch):
-    monkeypatch.setenv("JPY_SESSION_NAME", "/home/ada/course/lessons/04-overlay.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", "course/lessons/04-overlay.ipynb")
     load_ipython_extension(Shell())
     assert lesson_row("04-overlay").state == "begun"
     kept = record.path().read_bytes()
@@ -51,7 +51,7 @@ def test_a_lesson_is_begun_when_its_first_cell_runs(monkeypatch):
     assert record.path().read_bytes() == kept
 
 
-@pytest.mark.parametrize("name", ["", "/home/ada/notes.ipynb", "lessons/progress.ipynb"])
+@pytest.mark.parametrize("name", ["", "course/notes.ipynb", "lessons/progress.ipynb"])
 def test_another_notebook_begins_no_lesson(monkeypatch, name):
     monkeypatch.setenv("JPY_SESSION_NAME", name)
     load_ipython_extension(Shell())

@@ -26,7 +26,7 @@ from sandbox.model.state import (
     VirtualMachine,
 )
 from sandbox.views import topology
-from sandbox.views.graph import DETAILS, build, compare, remotes, short_name
+from sandbox.views.graph import DETAILS, Mark, build, compare, mark, remotes, short_name
 from sandbox.views.layout import arrange, box
 from sandbox.views.picture import KINDS, draw, to_pyvis
 from sandbox.views.text import topology_text
@@ -325,6 +325,29 @@ def test_learned_neighbours_and_counters_are_no_change():
         for host in before.hosts
     ]
     assert changes(dataclasses.replace(before, taken=2.0, hosts=tuple(hosts)), before) == {}
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+def test_what_is_wrong_is_marked_at_a_node_or_from_one_to_another(detail):
+    marks = [
+        Mark(("host-a/web",), "web has no route"),
+        Mark(("host-a/client", "host-a/web"), "no answer"),
+        Mark(("host-a/client", "host-a/web"), "no name"),
+        Mark(("host-a/client", "host-a/nobody"), "is left out"),
+    ]
+    plain = build(snapshots.lesson(), detail)
+    graph = mark(plain, marks)
+    assert [(it.id, it.title.splitlines()[-1]) for it in graph.nodes if it.change == "wrong"] == [
+        ("host-a/web", "✗ web has no route")
+    ]
+    assert [
+        (it.source, it.target, it.kind, it.title) for it in graph.edges if it not in plain.edges
+    ] == [("host-a/client", "host-a/web", "check", "✗ no answer\n✗ no name")]
+    view = draw(snapshots.lesson(), detail=detail, marks=marks).data["views"][detail]
+    [drawn] = [it for it in view["edges"] if it["kind"] == "check"]
+    assert (drawn["change"], drawn["title"], drawn["arrows"]) == (
+        "wrong", "✗ no answer\n✗ no name", "to",
+    )  # fmt: skip
 
 
 def test_what_is_gone_stays_at_its_old_place():

@@ -6,8 +6,10 @@
 const RADIUS = { nic: 11, vlan: 12, vxlan: 13, veth: 6, interface: 9, port: 8 };
 const SOLID = new Set(Object.keys(RADIUS));
 const FONT = "Arial, Helvetica, 'Liberation Sans', 'DejaVu Sans Condensed', sans-serif";
-const CHANGES = { new: "new", changed: "changed", gone: "gone" };
-const SIGNS = { new: "+ ", changed: "~ ", gone: "− " };
+const CHANGES = { new: "new", changed: "changed", gone: "gone", wrong: "not as it should be" };
+const SIGNS = { new: "+ ", changed: "~ ", gone: "− ", wrong: "✗ " };
+// Of a host, these are seen at its frame.
+const FRAMED = new Set(["new", "gone", "wrong"]);
 const EDGES = {
   cable: { colour: "lan", width: 3 },
   carries: { colour: "network", width: 1.5, dashes: [2, 3] },
@@ -19,8 +21,9 @@ const EDGES = {
   published: { colour: "port", width: 1.5 },
   shares: { colour: "namespace", width: 1.5, dashes: [2, 3], words: "shares a namespace" },
   tunnel: { colour: "vxlan", width: 5, words: "VXLAN tunnel" },
+  check: { colour: "wrong", width: 1.5, dashes: [6, 4] },
 };
-const CURVED = new Set(["tunnel", "shares"]);
+const CURVED = new Set(["tunnel", "shares", "check"]);
 const TALLEST = 680;
 
 // The library, which arrives as base64 of gzip, without its leaving a global behind.
@@ -427,10 +430,8 @@ class Picture {
       context.fillStyle = this.colour("region");
       context.fill();
       context.setLineDash(change === "gone" ? [8, 6] : []);
-      context.lineWidth = change === "new" || change === "gone" ? 2.5 : 1;
-      context.strokeStyle = this.colour(
-        change === "new" || change === "gone" ? change : "region-line",
-      );
+      context.lineWidth = FRAMED.has(change) ? 2.5 : 1;
+      context.strokeStyle = this.colour(FRAMED.has(change) ? change : "region-line");
       context.stroke();
     }
     for (const { kind, change, from, to } of this.view.edges) {
