@@ -55,6 +55,21 @@ def test_a_release_holds_no_solution_and_no_hidden_task(course):
     assert "%%host a\n# your commands" in text
 
 
+def test_a_release_goes_out_and_a_submission_comes_back_by_the_exchange(course, tmp_path):
+    (tmp_path / "exchange").mkdir(mode=0o777)
+    where = (f"--Exchange.root={tmp_path / 'exchange'}", "--course=wire-by-wire")
+    nbgrader(course, "release_assignment", LAB, *where)
+    student = tmp_path / "student"
+    student.mkdir()
+    nbgrader(student, "fetch_assignment", LAB, *where)
+    page = student / LAB / f"{LAB}.ipynb"
+    page.write_text(page.read_text().replace("# your commands", "docker ps"))
+    nbgrader(student, "submit", LAB, *where)
+    nbgrader(course, "collect", LAB, *where, f"--CourseDirectory.submitted_directory={tmp_path}/in")
+    [collected] = (tmp_path / "in").glob(f"*/{LAB}/{LAB}.ipynb")
+    assert "%%host a\ndocker ps" in [cell.source for cell in cells_of(collected)]
+
+
 @pytest.mark.engine
 def test_the_gradebook_has_what_the_hosts_show(course):
     release = course / "release" / LAB / f"{LAB}.ipynb"
