@@ -1,4 +1,4 @@
-"""Break-fix: one of eleven things is to be named and repaired, and nothing else touched."""
+"""Break-fix: one of twelve things is to be named and repaired, and nothing else touched."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -36,6 +36,7 @@ CAUSES = {
     "address": "a port is published on the wrong address",
     "vxlan": "packets between the hosts' VTEPs are dropped",
     "port": "a container's veth is a port of no bridge",
+    "dockerd": "the Engine of host-b does not run",
 }
 
 
@@ -101,7 +102,6 @@ else.
 
 
 def setup(it: Facts) -> list[tuple[str, str]]:
-    up = "timeout 60 sh -c 'until {}; do sleep 0.3; done'"
     wire = (
         f"ip link add link eth0 name eth0.{it.tag} type vlan id {it.tag}\n"
         f"ip addr add {{}}/24 dev eth0.{it.tag}\nip link set eth0.{it.tag} up"
@@ -120,7 +120,7 @@ def setup(it: Facts) -> list[tuple[str, str]]:
             f"docker swarm join --token $token {OWN}:2377\n"
             + wire.format(it.wire[12])
             + "\n"
-            + up.format("docker network inspect docker_gwbridge | grep -q ingress-sbox"),
+            + _until("docker network inspect docker_gwbridge | grep -q ingress-sbox"),
         ),
         (
             "a",
@@ -136,10 +136,18 @@ def setup(it: Facts) -> list[tuple[str, str]]:
             "b",
             f"{run} --name {it.api} -p {it.api_port}:80 toolbox\n"
             f"{run} --name {it.right} --network {it.span} toolbox || docker start {it.right}\n"
-            + up.format(f"docker exec {it.right} curl -sf -m 2 http://127.0.0.1"),
+            + _serves(it.right),
         ),
-        ("a", up.format(f"docker exec {it.left} curl -sf -m 2 http://{it.right} > /dev/null")),
+        ("a", _until(f"docker exec {it.left} curl -sf -m 2 http://{it.right} > /dev/null")),
     ]
+
+
+def _until(command: str) -> str:
+    return f"timeout 60 sh -c 'until {command}; do sleep 0.3; done'"
+
+
+def _serves(name: str) -> str:
+    return _until(f"docker exec {name} curl -sf -m 2 http://127.0.0.1")
 
 
 def _bridge(it: Facts) -> str:
@@ -213,6 +221,7 @@ def breaks(it: Facts) -> tuple[str, str, str]:
         "address": ("a", _web(it, f"127.0.0.1:{it.port}:80"), _web(it, f"{it.port}:80")),
         "vxlan": ("b", f"iptables -I {vxlan}", f"iptables -D {vxlan}"),
         "port": ("a", f"{plug} nomaster", f"{plug} master {_bridge(it)}"),
+        "dockerd": ("b", "service docker stop", f"service docker start\n{_serves(it.right)}"),
     }[it.fault]  # fmt: skip
 
 
@@ -265,6 +274,9 @@ def _by_name(it: Facts) -> Condition:
 # Regular expressions for what a repair cannot leave as it was: what is made anew has other ids,
 # addresses and interfaces.
 def _unavoidable(it: Facts) -> tuple[str, ...]:
+    if it.fault == "dockerd":
+        # An Engine that starts makes its networks anew.
+        return (it.api, it.right, it.span, "ingress", "veth", "network bridge:", "docker0 has MAC")
     anew = {
         "address": (it.web,),
         "gateway": (it.client,),

@@ -32,6 +32,7 @@ __all__ = [
     "last_words",
     "processors",
     "spawn",
+    "translated_code",
     "version",
 ]
 
@@ -49,6 +50,11 @@ _TCG_CPU = "max,-erms,-fsrm,-la57,-smap"
 # With libraries at other addresses in each process, QEMU 7.2 was seen to translate their code
 # again and again (perf: most of a program's start was tcg_gen_code).
 _TCG_CMDLINE = "norandmaps"
+# Of the control group, version 2 and 1 (cgroups(7)); a container sees its own there.
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +167,23 @@ def processors(accel: str) -> int:
     return 1 if accel == "tcg" else 2
 
 
+def translated_code() -> int:
+    """MiB that TCG may keep translated code in, by the memory of this machine or container.
+
+    When they are full, all of it is thrown away. Two hosts that do much have 200 MiB of it: with
+    room for 160, the same commands took 12 % longer.
+    """
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in _MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            limits.append(int(path.read_text()))
+    return max(160, min(512, min(limits) // 2**25))
+
+
 def _machine(accel: str) -> list[str]:
-    options = "tcg,thread=multi,tb-size=160" if accel == "tcg" else accel
+    options = accel
+    if accel == "tcg":
+        options = f"tcg,thread=multi,tb-size={translated_code()}"
     # The kernel's clock needs no hardware timer that QEMU would have to emulate.
     return ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-machine", "pc,usb=off,vmport=off,dump-guest-core=off", "-accel", options,

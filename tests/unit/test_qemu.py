@@ -34,6 +34,17 @@ def test_no_second_processor_runs_what_the_kernel_patches_under_emulation():
     assert value(command("kvm"), "-smp") == "2"
 
 
+@pytest.mark.parametrize(
+    ("limit", "room"), [("2147483648", 160), ("8589934592", 256), ("max", 512)]
+)
+def test_translated_code_has_a_share_of_the_memory(tmp_path, monkeypatch, limit, room):
+    (tmp_path / "memory.max").write_text(limit + "\n")
+    monkeypatch.setattr(qemu, "_MEMORY_LIMITS", (tmp_path / "memory.max", tmp_path / "none"))
+    sizes = {"SC_PHYS_PAGES": 2**23, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(qemu.os, "sysconf", sizes.__getitem__)
+    assert value(command("tcg"), "-accel") == f"tcg,thread=multi,tb-size={room}"
+
+
 @pytest.mark.parametrize("accelerator", ["tcg", "kvm"])
 def test_the_guest_reaches_nothing_unless_it_may(accelerator):
     assert "restrict=on" in value(command(accelerator), "-netdev")
