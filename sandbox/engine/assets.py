@@ -85,12 +85,7 @@ SECONDS = {"toolbox": 14, "python": 10, "root": 60, "accelerator": 8, "snapshot"
 NEEDED_BYTES = 4 * 1024**3
 FULL_BYTES = 16 * 1024**2
 
-_PROGRAMS = {
-    qemu.QEMU: "qemu-system-x86",
-    "qemu-img": "qemu-utils",
-    "mmdebstrap": "mmdebstrap",
-    "mke2fs": "e2fsprogs",
-}
+_PROGRAMS = {qemu.QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "mke2fs": "e2fsprogs"}
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -107,6 +102,10 @@ class AssetStatus:
 def lacks() -> list[str]:
     """Names of the Debian packages that the VM engine misses here; [] when it can run."""
     missing = [package for program, package in _PROGRAMS.items() if not which(program)]
+    if complete(base_path()):
+        return missing
+    if not which("mmdebstrap"):
+        missing.append("mmdebstrap")
     if os.getuid() and not which("newuidmap"):
         # Without root, mmdebstrap works in a user namespace.
         missing.append("uidmap")

@@ -135,9 +135,9 @@ class LabPanel(Worker):
     def _on_check(self) -> None:
         self._say("Looking at the hosts …")
         report = self._session.check()
-        self._show(report)
         if self._picture or not report.complete:
             self._draw()
+        self._show(report)
 
     def _show(self, report: Report) -> None:
         self._report.value = report._repr_html_()

@@ -34,6 +34,8 @@ def test_a_lab_is_done_by_clicks(panel, sandbox_up, tmp_path):
     check.click()
     expect(report).to_contain_text("0 of 100 points")
     expect(report).to_contain_text("seen: there is no network")
+    legend = panel.locator(".wbw-legend")
+    expect(legend).to_contain_text("not as it should be")
     panel.screenshot(path=tmp_path / "begun.png")
     first = panel.get_by_role("button", name="Hint", exact=True).first
     first.click()
@@ -45,4 +47,6 @@ def test_a_lab_is_done_by_clicks(panel, sandbox_up, tmp_path):
     check.click()
     expect(report).to_contain_text("98 of 100 points")
     expect(said).to_contain_text("All tasks are done. Best so far: 98 of 100 points.")
+    expect(legend).to_contain_text("new")
+    expect(legend).not_to_contain_text("not as it should be")
     panel.screenshot(path=tmp_path / "done.png")

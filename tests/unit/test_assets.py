@@ -120,6 +120,17 @@ def test_a_snapshot_goes_with_the_very_build_of_the_base_that_it_was_taken_on(ca
     assert made_anew() != first
 
 
+def test_what_is_built_needs_no_programs_to_build_it(cache, monkeypatch):
+    """An image of the course has the files, and an account that may not build any."""
+    run = {"qemu-system-x86_64", "qemu-img", "mke2fs"}
+    monkeypatch.setattr(assets, "which", lambda program: program if program in run else None)
+    monkeypatch.setattr(assets, "_KEYRING", cache / "none")
+    monkeypatch.setattr(assets.os, "getuid", lambda: 1000)
+    assert assets.lacks() == ["mmdebstrap", "uidmap", "debian-archive-keyring"]
+    build(assets.base_path())
+    assert assets.lacks() == []
+
+
 def test_the_initramfs_is_a_newc_archive():
     archive = assets._cpio({"init": b"#!", "bin/busybox": b"12345"})
     assert archive.startswith(b"070701")
