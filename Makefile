@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lab teach test test-labs test-fast lint outputs bench clean-sandbox
+.PHONY: help setup lab teach test test-fast lint outputs bench clean-sandbox
 PYTHON ?= python3
 RUN := .venv/bin/python
 
@@ -21,7 +21,7 @@ help: ## Say what each target does
 	@touch $@
 
 # Every test runs on the embedded VM, and so does what lessons show.
-test test-labs outputs bench: export SANDBOX_ENGINE := vm
+test outputs bench: export SANDBOX_ENGINE := vm
 
 setup: .venv/ready ## Install what the course needs and build the sandbox's files
 	@scripts/system-packages
@@ -39,14 +39,10 @@ teach: setup .venv/teach ## Install nbgrader too, to hand labs out and grade the
 # Each worker has a VM, which keeps a processor busy.
 WORKERS ?= 2
 
-test: setup .venv/teach lint ## Run every test but test-labs, on two VMs beside each other
+test: setup .venv/teach lint ## Run every test, on two VMs beside each other
 	@scripts/system-packages chromium bwrap=bubblewrap
-	$(RUN) -m pytest --no-skip -n $(WORKERS) --no-loadscope-reorder -m "not labs" tests/unit \
-	    tests/integration tests/lessons tests/labs tests/browser
-
-# As long as a quarter of all others.
-test-labs: setup .venv/teach ## Grade every lab but the first, and try every fault of the last
-	$(RUN) -m pytest --no-skip -n $(WORKERS) --no-loadscope-reorder -m labs tests/labs
+	$(RUN) -m pytest --no-skip -n $(WORKERS) --no-loadscope-reorder tests/unit tests/integration \
+	    tests/lessons tests/labs tests/browser
 
 test-fast: .venv/ready ## Run the tests that need no engine
 	$(RUN) -m pytest tests/unit

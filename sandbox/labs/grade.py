@@ -78,7 +78,9 @@ class Graded:
     def begin(self) -> None:
         """Take the hosts back to pristine, and set the lab up. Raises SandboxError."""
         self._began = time.monotonic()
-        self._sandbox = up(self._lab.hosts, fresh=True, id=self._id, progress=self._progress)
+        self._sandbox = up(
+            self._lab.sandbox_hosts, fresh=True, id=self._id, progress=self._progress
+        )
         self._progress.step(f"Setting {self._lab.name} up")
         self._start = snapshot_of(set_up(self._lab, self._sandbox))
 

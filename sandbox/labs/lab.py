@@ -47,11 +47,11 @@ class Task:
 class Lab:
     """A lab as one learner gets it.
 
-    name: its folder's, such as ``01-two-tiers``.  learner: whose seed it has.  hosts: how many.
-    minutes: how long it takes.  seconds: what a submission's cells may take when it is graded.
-    story: Markdown.  setup: what builds the scenario.  fault: what breaks it then, after what
-    ``nothing_else_changed`` compares with.  questions: to be answered in words.  facts: what the
-    scenario drew.
+    name: its folder's, such as ``01-two-tiers``.  learner: whose seed it has.  hosts: how many
+    it needs.  minutes: how long it takes.  seconds: what a submission's cells may take when it
+    is graded.  story: Markdown.  setup: what builds the scenario.  fault: what breaks it then,
+    after what ``nothing_else_changed`` compares with.  questions: to be answered in words.
+    facts: what the scenario drew.
     """
 
     name: str
@@ -67,6 +67,11 @@ class Lab:
     tasks: tuple[Task, ...]
     questions: tuple[str, ...]
     facts: Any
+
+    @property
+    def sandbox_hosts(self) -> int:
+        """How many its sandbox has: two or more, as two are built for the lessons already."""
+        return max(2, self.hosts)
 
     @property
     def points(self) -> int:

@@ -75,7 +75,7 @@ class Session:
         answers too. Raises SandboxError.
         """
         shown = progress or best()
-        sandbox = up(self.lab.hosts, fresh=True, id=self.id, progress=shown)
+        sandbox = up(self.lab.sandbox_hosts, fresh=True, id=self.id, progress=shown)
         shown.step(f"Setting {self.lab.name} up")
         raw = set_up(self.lab, sandbox)
         record.begin(self.lab.name, self.lab.points, raw)
@@ -93,7 +93,7 @@ class Session:
     def _marked(self, sandbox: Sandbox) -> bool:
         return all(
             sandbox.host(name).run(f"cat {MARKER}").stdout.strip() == self._mark
-            for name in sandbox.hosts[: self.lab.hosts]
+            for name in sandbox.hosts[: self.lab.sandbox_hosts]
         )
 
     def check(self) -> Report:

@@ -12,7 +12,7 @@ from sandbox.labs.checking import check, run_commands
 from sandbox.labs.lab import Task
 from sandbox.labs.scene import read_raw, snapshot_of
 
-pytestmark = [pytest.mark.engine, pytest.mark.labs, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 PATH = Path(__file__).parents[2] / "labs/14-break-fix/lab.py"
 _spec = importlib.util.spec_from_file_location("break_fix", PATH)
 lab = importlib.util.module_from_spec(_spec)
