@@ -45,7 +45,7 @@ test: setup .venv/teach lint ## Run every test, on two VMs beside each other
 	    tests/lessons tests/labs tests/browser
 
 test-fast: .venv/ready ## Run the tests that need no engine
-	$(RUN) -m pytest tests/unit
+	$(RUN) -m pytest -n $(WORKERS) tests/unit
 
 lint: .venv/ready ## Check format, style and types
 	$(RUN) -m ruff check .

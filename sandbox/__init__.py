@@ -19,6 +19,7 @@ from sandbox.model.difference import Difference, diff
 from sandbox.model.state import Snapshot
 from sandbox.questions import Outcome, outcome, predict, quiz
 from sandbox.sandbox import Sandbox, down, find, host, reset, snapshot, up
+from sandbox.share import share_progress, stop_sharing
 from sandbox.show import (
     compare_bridges,
     dissect,
@@ -66,8 +67,10 @@ __all__ = [
     "quiz",
     "reset",
     "restore_progress",
+    "share_progress",
     "shop",
     "snapshot",
+    "stop_sharing",
     "topology",
     "topology_text",
     "up",

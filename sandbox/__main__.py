@@ -7,11 +7,12 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sandbox import sandbox as sandboxes
 from sandbox.errors import SandboxError
-from sandbox.paths import cache_dir, sandbox_ids
+from sandbox.paths import cache_dir, data_dir, sandbox_ids
 from sandbox.progress import TextProgress
 
 __all__ = ["main"]
@@ -118,6 +119,13 @@ def _shell(options: argparse.Namespace) -> int:
     return sandboxes.host(options.host, id=options.id).shell(options.container)
 
 
+def _wall(options: argparse.Namespace) -> int:
+    from sandbox.wall import serve
+
+    serve(options.file, options.host, options.port, lambda text: print(text, flush=True))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
@@ -156,6 +164,12 @@ def _parser() -> argparse.ArgumentParser:
     shell = command("shell", _shell, "open a shell on a host, or in a container there")
     shell.add_argument("host", help="such as host-a")
     shell.add_argument("container", nargs="?", default="", help="the name of one on that host")
+    wall = commands.add_parser("wall", help="a page that shows a room's progress at a glance")
+    wall.set_defaults(act=_wall)
+    wall.add_argument("--file", type=Path, default=data_dir() / "wall.sqlite",
+                      help="where the room is kept (default: %(default)s)")  # fmt: skip
+    wall.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
+    wall.add_argument("--port", type=int, default=8765, help="(default: %(default)s)")
     return parser
 
 

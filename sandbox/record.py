@@ -21,6 +21,7 @@ __all__ = [
     "begin_lesson",
     "change",
     "learner",
+    "listeners",
     "merge",
     "of_lab",
     "of_lesson",
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 VERSION = 1
+# Each is called with all that is kept after a change, and returns at once.
+listeners: list[Callable[[dict[str, Any]], None]] = []
 _LESSON = re.compile(r"lessons/(\d\d-[a-z0-9-]+)\.ipynb")
 
 
@@ -80,6 +83,8 @@ def change(make: Callable[[dict[str, Any]], None]) -> None:
             why=error.strerror or str(error),
             fix="Make room there, or set WIRE_BY_WIRE_DATA to another folder.",
         ) from error
+    for listener in listeners:
+        listener(kept)
 
 
 def _write(target: Path, text: str) -> None:

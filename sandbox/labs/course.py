@@ -105,8 +105,10 @@ class CourseProgress:
                 f"Progress cannot be saved as {path.name!r}.",
                 fix="Name it with .html, a page to read, or .json, to go on elsewhere.",
             )
+        # Whoever has the file does not share as its learner.
+        kept = {key: value for key, value in record.read().items() if key != "share"}
         try:
-            path.write_text(json.dumps(record.read(), indent=2, ensure_ascii=False) + "\n")
+            path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
         except OSError as error:
             raise unwritable(f"The progress could not be saved as {path}.", error) from None
         return path

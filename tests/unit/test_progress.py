@@ -94,6 +94,11 @@ def test_its_links_lead_to_the_notebooks_from_where_it_is_shown(monkeypatch, tmp
     assert "/lessons/01-bridge.ipynb" in saved
 
 
+def test_what_is_saved_has_no_token_of_a_wall(tmp_path):
+    record.change(lambda kept: kept.update(share={"token": "secret"}))
+    assert "secret" not in sandbox.my_progress().save(tmp_path / "progress.json").read_text()
+
+
 def test_progress_saved_on_one_machine_is_taken_in_on_another(monkeypatch, tmp_path):
     record.learner("ada")
     record.answer_quiz("01-bridge", "Which?", True, 2)

@@ -19,8 +19,8 @@ def test_the_public_surface_is_pinned():
         "SandboxError", "Snapshot", "break_shop", "calls", "choose_driver", "compare_bridges",
         "compare_drivers", "compare_journeys", "decision_tree", "density", "diff", "dissect",
         "down", "find", "firewall", "follow", "host", "journey", "lab", "my_progress",
-        "outcome", "panel", "practice", "predict", "quiz", "reset", "restore_progress", "shop",
-        "snapshot", "topology", "topology_text", "up",
+        "outcome", "panel", "practice", "predict", "quiz", "reset", "restore_progress",
+        "share_progress", "shop", "snapshot", "stop_sharing", "topology", "topology_text", "up",
     ]  # fmt: skip
 
 

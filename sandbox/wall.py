@@ -1,0 +1,337 @@
+"""An instructor's wall: a page that shows a room's progress at a glance.
+
+A small web server, on loopback unless told otherwise, or a service of a JupyterHub. Learners who
+share their progress send it here; the instructor's page reads it. Each has a token of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hmac
+import json
+import os
+import re
+import secrets
+import socket
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema
+import tornado.httpserver
+import tornado.netutil
+import tornado.web
+
+from sandbox.errors import SandboxError
+from sandbox.labs.course import my_progress
+from sandbox.labs.lab import load, names
+from sandbox.views.page import FRONTEND, template
+
+__all__ = ["Room", "application", "serve"]
+
+# A report of everything that the course has takes 6 kB.
+MOST_BYTES = 32 * 1024
+MOST_LEARNERS = 500
+# Between two reports of one learner.
+LEAST_SECONDS = 1.0
+MOST_TIME = 1e11
+ROLES = ("instructor", "learners")
+
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": 10_000}
+_TIME = {"type": "number", "minimum": 0, "maximum": MOST_TIME}
+
+
+def _table(known: list[str], fields: dict[str, Any]) -> dict[str, Any]:
+    row = {
+        "type": "object", "properties": fields, "required": list(fields),
+        "additionalProperties": False,
+    }  # fmt: skip
+    return {"type": "object", "propertyNames": {"enum": known}, "additionalProperties": row}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A lesson or a lab. minutes: how long it takes."""
+
+    name: str
+    title: str
+    kind: str
+    minutes: int
+
+
+def items() -> tuple[Item, ...]:
+    """The course, in order."""
+    found = []
+    for lesson in my_progress().lessons:
+        said = re.search(r"takes about (\d+) minutes", lesson.notebook.read_text(encoding="utf-8"))
+        minutes = int(said[1]) if said else 45
+        found.append(Item(lesson.notebook.stem, lesson.title, "lesson", minutes))
+    for name in names():
+        lab = load(name)
+        found.append(Item(name, lab.title, "lab", lab.minutes))
+    return tuple(found)
+
+
+def schema(course: tuple[Item, ...]) -> dict[str, Any]:
+    """What a report is to be like, as JSON Schema; see ``share.summary``."""
+    lessons, labs = ([it.name for it in course if it.kind == kind] for kind in ("lesson", "lab"))
+    fields = {
+        "learner": {"type": "string", "pattern": r"\A[0-9a-f]{16}\Z"},
+        "name": {"type": "string", "maxLength": 40},
+        "lessons": _table(
+            lessons,
+            {"started": _TIME, "right": _NUMBER, "answered": _NUMBER, "questions": _NUMBER},
+        ),
+        "labs": _table(
+            labs,
+            {"started": _TIME, "best": _NUMBER, "points": _NUMBER, "done": {"type": "boolean"}},
+        ),
+    }
+    return {
+        "type": "object", "properties": fields, "required": list(fields),
+        "additionalProperties": False,
+    }  # fmt: skip
+
+
+class Room:
+    """What a room's learners have sent, in a file of SQLite. Raises SandboxError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.touch(mode=0o600)
+            self._base = sqlite3.connect(path)
+            with self._base:
+                self._base.execute("PRAGMA journal_mode=WAL")
+                self._base.executescript(
+                    "CREATE TABLE IF NOT EXISTS token (role TEXT PRIMARY KEY, value TEXT);"
+                    "CREATE TABLE IF NOT EXISTS learner (id TEXT PRIMARY KEY, report TEXT,"
+                    " seen REAL, item TEXT, since REAL);"
+                )
+                for role in ROLES:
+                    self._base.execute(
+                        "INSERT OR IGNORE INTO token VALUES (?, ?)",
+                        (role, secrets.token_urlsafe(16)),
+                    )
+        except (OSError, sqlite3.Error) as error:
+            raise SandboxError(
+                f"The room cannot be kept in {path}.", why=str(error),
+                fix="Name another file: python -m sandbox wall --file FILE",
+            ) from error  # fmt: skip
+
+    def token(self, role: str) -> str:
+        """The token of the ``instructor``, or of all ``learners``."""
+        query = self._base.execute("SELECT value FROM token WHERE role = ?", (role,))
+        return str(query.fetchone()[0])
+
+    def seen(self, learner: str) -> float | None:
+        """When that learner sent something last, in seconds since 1970."""
+        row = self._base.execute("SELECT seen FROM learner WHERE id = ?", (learner,)).fetchone()
+        return float(row[0]) if row else None
+
+    def size(self) -> int:
+        return int(self._base.execute("SELECT count(*) FROM learner").fetchone()[0])
+
+    def put(self, report: dict[str, Any], now: float) -> None:
+        """Keep a learner's report in place of the one before."""
+        item = _current(report)
+        row = self._base.execute(
+            "SELECT item, since FROM learner WHERE id = ?", (report["learner"],)
+        ).fetchone()
+        # Learners' clocks may be wrong; how long somebody is at an item is told by this one.
+        since = row[1] if row and row[0] == item else now
+        with self._base:
+            self._base.execute(
+                "INSERT OR REPLACE INTO learner VALUES (?, ?, ?, ?, ?)",
+                (report["learner"], json.dumps(report), now, item, since),
+            )
+
+    def forget(self, learner: str) -> None:
+        with self._base:
+            self._base.execute("DELETE FROM learner WHERE id = ?", (learner,))
+
+    def learners(self, now: float) -> list[dict[str, Any]]:
+        """All of them: their reports, ``item``, where they are, and for how many seconds they are
+        ``there`` and have been ``silent``.
+        """
+        rows = self._base.execute("SELECT report, seen, item, since FROM learner ORDER BY id")
+        return [
+            {**json.loads(report), "item": item, "there": now - since, "silent": now - seen}
+            for report, seen, item, since in rows
+        ]
+
+    def close(self) -> None:
+        self._base.close()
+
+
+def _current(report: dict[str, Any]) -> str:
+    """Where the learner is: the lesson or lab that was begun last; "" for none."""
+    begun = {
+        name: row["started"]
+        for part in ("lessons", "labs")
+        for name, row in report[part].items()
+        if row["started"]
+    }
+    return max(begun, key=begun.__getitem__, default="")
+
+
+class _Handler(tornado.web.RequestHandler):
+    def initialize(self, wall: Wall) -> None:
+        self.wall = wall
+
+    def set_default_headers(self) -> None:
+        self.set_header(
+            "Content-Security-Policy",
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        )
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cache-Control", "no-store")
+
+    def refuse(self, status: int, why: str) -> None:
+        self.set_status(status)
+        self.finish({"error": why})
+
+    def may(self, role: str) -> bool:
+        """Whether the request has that role's token; else it is refused."""
+        kind, _, given = self.request.headers.get("Authorization", "").partition(" ")
+        right = self.wall.tokens[role]
+        if kind == "token" and hmac.compare_digest(given.encode(), right.encode()):
+            return True
+        self.refuse(403, "The token is not that of this room.")
+        return False
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        self.finish({"error": self._reason})
+
+
+class _Progress(_Handler):
+    def body(self) -> Any:
+        """What was sent, or None if it is no JSON."""
+        try:
+            return json.loads(self.request.body)
+        except ValueError:
+            return None
+
+    def post(self) -> None:
+        if not self.may("learners"):
+            return
+        report = self.body()
+        problem = next(self.wall.validator.iter_errors(report), None)
+        if problem is not None:
+            self.refuse(400, f"{problem.json_path} is not as it should be.")
+            return
+        now, before = self.wall.clock(), self.wall.room.seen(report["learner"])
+        if before is None and self.wall.room.size() >= MOST_LEARNERS:
+            self.refuse(403, f"The room is full: it has {MOST_LEARNERS} learners.")
+        elif before is not None and 0 <= now - before < LEAST_SECONDS:
+            self.set_header("Retry-After", "1")
+            self.refuse(429, "That was too soon after the one before.")
+        else:
+            self.wall.room.put(report, now)
+            self.finish({})
+
+    def delete(self) -> None:
+        if not self.may("learners"):
+            return
+        body = self.body()
+        if isinstance(body, dict) and isinstance(body.get("learner"), str):
+            self.wall.room.forget(body["learner"])
+        self.finish({})
+
+
+class _RoomNow(_Handler):
+    def get(self) -> None:
+        if self.may("instructor"):
+            learners = self.wall.room.learners(self.wall.clock())
+            course = [dataclasses.asdict(item) for item in self.wall.course]
+            self.finish({"course": course, "learners": learners})
+
+
+class _Page(_Handler):
+    """The page itself has nothing of the room; its script asks with the token of its address."""
+
+    def get(self) -> None:
+        self.finish(template("wall.html").render())
+
+
+class _File(_Handler):
+    def get(self, name: str) -> None:
+        kind = "text/css" if name.endswith("css") else "text/javascript"
+        self.set_header("Content-Type", f"{kind}; charset=utf-8")
+        self.finish((FRONTEND / name).read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """A room, the course, and what tells the time (seconds since 1970)."""
+
+    room: Room
+    course: tuple[Item, ...]
+    validator: Any
+    tokens: dict[str, str]
+    clock: Callable[[], float]
+
+
+def application(
+    room: Room, *, prefix: str = "/", clock: Callable[[], float] = time.time
+) -> tornado.web.Application:
+    """The wall of that room, below the path prefix, which begins and ends with a slash."""
+    course = items()
+    validator = jsonschema.Draft202012Validator(schema(course))
+    tokens = {role: room.token(role) for role in ROLES}
+    given = {"wall": Wall(room, course, validator, tokens, clock)}
+    at = re.escape(prefix)
+    return tornado.web.Application(
+        [
+            (f"{at}", _Page, given),
+            (f"{at}(wall\\.js|wall\\.css)", _File, given),
+            (f"{at}room", _RoomNow, given),
+            (f"{at}progress", _Progress, given),
+        ]
+    )
+
+
+def serve(file: Path, host: str, port: int, say: Callable[[str], None]) -> None:
+    """Serve the room kept in that file until interrupted.
+
+    Where a JupyterHub starts it as a service, the Hub says where to listen, and below which path
+    (https://jupyterhub.readthedocs.io/en/stable/reference/services.html). Raises SandboxError if
+    it cannot listen there.
+    """
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/")
+    if url := os.environ.get("JUPYTERHUB_SERVICE_URL"):
+        told = urlsplit(url)
+        host, port = told.hostname or host, told.port or port
+    with contextlib.closing(Room(file)) as room:
+        try:
+            sockets = tornado.netutil.bind_sockets(port, host)
+        except OSError as error:
+            raise SandboxError(
+                f"Port {port} of {host} cannot be listened at.", why=error.strerror or str(error),
+                fix="Choose another one: python -m sandbox wall --port 8766",
+            ) from error  # fmt: skip
+        at = f"http://{host}:{sockets[0].getsockname()[1]}{prefix}"
+        say(f"The room's page, for you alone:  {at}#{room.token('instructor')}")
+        say("Each learner who wants to be seen runs:")
+        say(f'sandbox.share_progress("{at.rstrip("/")}", "{room.token("learners")}", name="…")')
+        try:
+            asyncio.run(_serve(room, sockets, prefix))
+        except KeyboardInterrupt:
+            say("The wall is closed; its room is kept.")
+
+
+async def _serve(room: Room, sockets: list[socket.socket], prefix: str) -> None:
+    server = tornado.httpserver.HTTPServer(
+        application(room, prefix=prefix), max_body_size=MOST_BYTES, max_header_size=MOST_BYTES,
+        idle_connection_timeout=60, body_timeout=10,
+    )  # fmt: skip
+    server.add_sockets(sockets)
+    await asyncio.Event().wait()
