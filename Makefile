@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lab teach test test-fast lint outputs bench clean-sandbox
+.PHONY: help setup lab teach site test test-fast lint outputs bench clean-sandbox
 PYTHON ?= python3
 RUN := .venv/bin/python
 
@@ -20,6 +20,10 @@ help: ## Say what each target does
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-teach.lock
 	@touch $@
 
+.venv/site: .venv/ready requirements-site.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-site.lock
+	@touch $@
+
 # Every test runs on the embedded VM, and so does what lessons show.
 test outputs bench: export SANDBOX_ENGINE := vm
 
@@ -36,10 +40,13 @@ lab: setup ## Open the course in JupyterLab
 
 teach: setup .venv/teach ## Install nbgrader too, to hand labs out and grade them
 
+site: .venv/site ## Build the course as pages to read, in build/site
+	$(RUN) scripts/site/build.py
+
 # Each worker has a VM, which keeps a processor busy.
 WORKERS ?= 2
 
-test: setup .venv/teach lint ## Run every test, on two VMs beside each other
+test: setup .venv/teach .venv/site lint ## Run every test, on two VMs beside each other
 	@scripts/system-packages chromium bwrap=bubblewrap
 	$(RUN) -m pytest --no-skip -n $(WORKERS) --no-loadscope-reorder tests/unit tests/integration \
 	    tests/lessons tests/labs tests/browser

@@ -69,7 +69,9 @@ def test_make_help_lists_every_target():
     assert {line.split()[1] for line in said.splitlines() if line.startswith("make ")} == targets
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-teach.lock"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-teach.lock", "requirements-site.lock"]
+)
 def test_a_lock_file_pins_every_package(name):
     for line in (ROOT / name).read_text().splitlines():
         assert re.fullmatch(r"[A-Za-z0-9_.-]+==[^ ]+|#.*", line), line
