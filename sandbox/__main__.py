@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shutil
 import sys
@@ -74,7 +75,23 @@ def _status(options: argparse.Namespace) -> int:
     return 1 if broken or not found["running"] else 0
 
 
+def _workshop(options: argparse.Namespace) -> int:
+    from sandbox.workshop import check
+
+    found = check(progress=TextProgress())
+    if options.json:
+        print(json.dumps([dataclasses.asdict(it) for it in found], indent=2))
+    else:
+        for it in found:
+            print(f"{'ok  ' if it.ok else 'NOT '} {it.what}: {it.found}")
+            if not it.ok:
+                print(f"     What to do: {it.fix}")
+    return 0 if all(it.ok for it in found) else 1
+
+
 def _doctor(options: argparse.Namespace) -> int:
+    if options.workshop:
+        return _workshop(options)
     from sandbox.status import doctor
 
     found = doctor(options.id)
@@ -122,8 +139,15 @@ def _shell(options: argparse.Namespace) -> int:
 def _wall(options: argparse.Namespace) -> int:
     from sandbox.wall import serve
 
-    serve(options.file, options.host, options.port, lambda text: print(text, flush=True))
+    file = options.file or data_dir() / "wall.sqlite"
+    serve(file, options.host, options.port, lambda text: print(text, flush=True))
     return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, 0 to 65535")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -158,7 +182,10 @@ def _parser() -> argparse.ArgumentParser:
         ("status", _status, "say what runs, and whether each host's Docker Engine answers"),
         ("doctor", _doctor, "say what this machine has and what to install to get more"),
     ):
-        command(name, act, text).add_argument("--json", action="store_true", help="for programs")
+        added = command(name, act, text)
+        added.add_argument("--json", action="store_true", help="for programs")
+    added.add_argument("--workshop", action="store_true",
+                       help="try a sandbox here, as the day before a workshop")  # fmt: skip
     build = command("build", _build, "make the VM's files now, so that up takes a second")
     build.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
     shell = command("shell", _shell, "open a shell on a host, or in a container there")
@@ -166,10 +193,10 @@ def _parser() -> argparse.ArgumentParser:
     shell.add_argument("container", nargs="?", default="", help="the name of one on that host")
     wall = commands.add_parser("wall", help="a page that shows a room's progress at a glance")
     wall.set_defaults(act=_wall)
-    wall.add_argument("--file", type=Path, default=data_dir() / "wall.sqlite",
-                      help="where the room is kept (default: %(default)s)")  # fmt: skip
+    wall.add_argument("--file", type=Path,
+                      help="where the room is kept (default: in the data folder)")  # fmt: skip
     wall.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
-    wall.add_argument("--port", type=int, default=8765, help="(default: %(default)s)")
+    wall.add_argument("--port", type=_port, default=8765, help="(default: %(default)s)")
     return parser
 
 

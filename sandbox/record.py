@@ -48,25 +48,44 @@ def start_path(lab: str) -> Path:
 
 def read() -> dict[str, Any]:
     """All of it. Raises SandboxError if the file is not one of ours."""
-    if not path().exists():
+    try:
+        return _read(path(), "Move it away to begin a new one.")
+    except FileNotFoundError:
         return {"version": VERSION, "learner": "", "lessons": {}, "labs": {}}
-    return _read(path(), "Move it away to begin a new one.")
 
 
 def _read(file: Path, fix: str) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError) as error:
         raise SandboxError(f"{file} cannot be read.", why=str(error), fix=fix) from error
     if not isinstance(found, dict) or found.get("version") != VERSION:
         raise SandboxError(f"{file} is no progress of this version of the course.", fix=fix)
-    parts = {key: found.get(key, {}) for key in ("lessons", "labs")}
-    if not all(
-        isinstance(part, dict) and all(isinstance(it, dict) for it in part.values())
-        for part in parts.values()
-    ):
+    found = {"learner": "", "lessons": {}, "labs": {}, **found}
+    parts = [found["lessons"], found["labs"], {"": found.get("share", {})}]
+    if not all(isinstance(part, dict) and all(map(_in_order, part.values())) for part in parts):
         raise SandboxError(f"{file} is not in order.", fix=fix)
-    return {"learner": "", **found, **parts}
+    return found
+
+
+# What is kept of a lesson or lab, but for a lab's ``done``, which may be None.
+_NUMBERS = ("started", "opened", "questions", "best", "points")
+_TABLES = {"quiz": bool, "hints": int, "answers": str}
+
+
+def _in_order(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(name, 0), int | float) for name in _NUMBERS)
+        and isinstance(row.get("done"), int | float | None)
+        and all(
+            isinstance(row.get(name, {}), dict)
+            and all(isinstance(it, kind) for it in row.get(name, {}).values())
+            for name, kind in _TABLES.items()
+        )
+    )
 
 
 def change(make: Callable[[dict[str, Any]], None]) -> None:
@@ -136,18 +155,27 @@ def begin(name: str, points: int, start: dict[str, dict[str, Any]]) -> None:
 
 
 def begin_lesson() -> None:
-    """Keep that the lesson whose notebook this kernel belongs to was begun; else do nothing.
+    """Keep that the lesson whose notebook this kernel belongs to was opened; else do nothing.
 
     Jupyter Server tells a kernel its notebook's path as ``JPY_SESSION_NAME``. Raises SandboxError.
     """
     found = _LESSON.search(os.environ.get("JPY_SESSION_NAME", ""))
-    if found and not of_lesson(found[1])["started"]:
-        change(lambda kept: _lesson(kept, found[1]).update(started=time.time()))
+    if not found:
+        return
+    now = time.time()
+
+    def keep(kept: dict[str, Any]) -> None:
+        lesson = _lesson(kept, found[1])
+        lesson.setdefault("started", now)
+        lesson["opened"] = now
+
+    change(keep)
 
 
 def of_lesson(name: str) -> dict[str, Any]:
-    """What is kept of a lesson: ``started`` (seconds since 1970), ``quiz``, whether each question
-    was answered right at the first try, and ``questions``, how many there are."""
+    """What is kept of a lesson: ``started`` and ``opened`` last (seconds since 1970), ``quiz``,
+    whether each question was answered right at the first try, ``questions``, how many there are.
+    """
     return {"started": 0.0, "quiz": {}, "questions": 0, **read()["lessons"].get(name, {})}
 
 
@@ -176,7 +204,11 @@ def merge(file: Path) -> None:
 
     Raises SandboxError if it is no such file.
     """
-    theirs = _read(file, "It is to be what .save(“progress.json”) wrote.")
+    fix = "It is to be what .save(“progress.json”) wrote."
+    try:
+        theirs = _read(file, fix)
+    except FileNotFoundError as error:
+        raise SandboxError(f"There is no file {file}.", fix=fix) from error
 
     def take(kept: dict[str, Any]) -> None:
         kept["learner"] = kept["learner"] or theirs["learner"]

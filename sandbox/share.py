@@ -7,7 +7,9 @@ answer, and nothing of the hosts.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import re
 import secrets
 import threading
 import time
@@ -22,7 +24,13 @@ __all__ = ["share_progress", "stop_sharing", "summary"]
 
 SECONDS = 5.0
 # A wall that is asked too often says when to come again; longer than this is not waited.
-LONGEST_PAUSE = 10.0
+LONGEST_PAUSE = 10
+LONGEST_NAME = 40
+# Quizzes and labs of somebody's own may have other names.
+_KNOWN = re.compile(r"\d\d-[a-z0-9-]{1,60}")
+_FAILURES = (OSError, ValueError, http.client.HTTPException)
+# Held while something is on its way, so that what is forgotten does not come after.
+_sending = threading.Lock()
 
 
 def summary(kept: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +40,7 @@ def summary(kept: dict[str, Any]) -> dict[str, Any]:
     for name, lesson in kept["lessons"].items():
         quiz = lesson.get("quiz", {})
         lessons[name] = {
-            "started": lesson.get("started", 0.0),
+            "started": lesson.get("opened", lesson.get("started", 0.0)),
             "right": sum(quiz.values()),
             "answered": len(quiz),
             "questions": lesson.get("questions", 0),
@@ -46,13 +54,18 @@ def summary(kept: dict[str, Any]) -> dict[str, Any]:
         }
         for name, lab in kept["labs"].items()
     }
+    lessons, labs = (
+        {name: row for name, row in part.items() if _KNOWN.fullmatch(name)}
+        for part in (lessons, labs)
+    )
     return {
         "learner": sharing["learner"], "name": sharing["name"], "lessons": lessons, "labs": labs,
     }  # fmt: skip
 
 
 def share_progress(url: str, token: str, name: str = "") -> str:
-    """Show your progress on your instructor's wall, from now on; ``stop_sharing`` ends it.
+    """Show your progress on your instructor's wall, what you did before too; ``stop_sharing``
+    ends it.
 
     url, token: as the instructor says.  name: what to call you there; "" for nobody's name.
 
@@ -60,86 +73,121 @@ def share_progress(url: str, token: str, name: str = "") -> str:
     """
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise SandboxError(f"{url!r} is no address of a wall.", fix='It begins with "https://".')
-    for text, what in ((token, "token"), (name, "name")):
-        if not isinstance(text, str):
-            raise SandboxError(f"{text!r} is no {what}.", fix="Write it in quotes.")
-    earlier = record.read().get("share", {})
+    if not isinstance(token, str):
+        raise SandboxError(f"{token!r} is no token.", fix="Write it in quotes.")
+    if not isinstance(name, str) or len(name) > LONGEST_NAME:
+        raise SandboxError(
+            f"{name!r} is no name.", fix=f"Write at most {LONGEST_NAME} characters in quotes."
+        )
+    kept = record.read()
     sharing = {
         "url": url.rstrip("/"), "token": token, "name": name,
-        "learner": earlier.get("learner") or secrets.token_hex(8),
+        "learner": kept.get("share", {}).get("learner") or secrets.token_hex(8),
     }  # fmt: skip
     try:
-        _ask(sharing, "POST", summary({**record.read(), "share": sharing}))
+        with _sending:
+            _send("POST", sharing, summary({**kept, "share": sharing}))
     except urllib.error.HTTPError as error:
         raise SandboxError("The wall does not take you.", why=_words(error)) from error
-    except (OSError, ValueError) as error:
+    except _FAILURES as error:
         raise SandboxError(f"No wall answers at {url}.", why=str(error)) from error
-    record.change(lambda kept: kept.update(share=sharing))
+    record.change(lambda all_of_it: all_of_it.update(share=sharing))
     return (
         f"{url} shows your progress{f' as {name}' if name else ''}; sandbox.stop_sharing() ends it."
     )
 
 
-def stop_sharing() -> None:
-    """Send nothing more, and have the wall forget you. Raises SandboxError."""
-    sharing = record.read().get("share")
-    if not sharing:
-        return
+def stop_sharing() -> str:
+    """Send nothing more, and have the wall forget you; gives a sentence. Raises SandboxError."""
+    sharing = record.read().get("share", {})
+    if "url" not in sharing:
+        return "Nothing was shared."
+    # Whoever this is to the wall, until it has forgotten.
+    me = {"learner": sharing["learner"]}
+    record.change(lambda kept: kept.update(share=me))
+    try:
+        with _sending:
+            _send("DELETE", sharing, me)
+    except _FAILURES as error:
+        return (
+            f"Nothing more is sent. The wall could not be told ({error}): it still shows what it "
+            "has. Share and stop again when it answers."
+        )
     record.change(lambda kept: kept.pop("share", None))
-    with contextlib.suppress(OSError, ValueError):
-        _ask(sharing, "DELETE", {"learner": sharing["learner"]})
+    return "Nothing more is sent, and the wall has forgotten you."
 
 
-def _ask(sharing: dict[str, str], method: str, body: dict[str, Any]) -> None:
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A wall does not send elsewhere, and its token is for nobody else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirect)
+
+
+def _send(method: str, sharing: dict[str, str], body: dict[str, Any]) -> None:
+    """Ask the wall, and once more where it says that this came too soon."""
+    try:
+        _ask(method, sharing, body)
+    except urllib.error.HTTPError as error:
+        pause = error.headers.get("Retry-After", "")
+        if error.code != 429 or not pause.isdigit() or int(pause) > LONGEST_PAUSE:
+            raise
+        time.sleep(int(pause))
+        _ask(method, sharing, body)
+
+
+def _ask(method: str, sharing: dict[str, str], body: dict[str, Any]) -> None:
     request = urllib.request.Request(
         f"{sharing['url']}/progress", json.dumps(body).encode(), method=method,
         headers={"Authorization": f"token {sharing['token']}", "Content-Type": "application/json"},
     )  # fmt: skip
-    with urllib.request.urlopen(request, timeout=SECONDS):
-        pass
+    with _opener.open(request, timeout=SECONDS) as answer:
+        if json.loads(answer.read(100)) != {}:
+            raise ValueError("what answers there is no wall")
 
 
 def _words(error: urllib.error.HTTPError) -> str:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return str(json.loads(error.read(2000))["error"])
     return str(error)
 
 
 class _Sender:
-    """Sends the newest of what it is given, in a thread that ends when there is nothing left."""
+    """Sends what is kept, after each change, in a thread that ends when there is nothing left."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._next: dict[str, Any] | None = None
-        self._thread: threading.Thread | None = None
+        self._due = self._works = False
 
     def give(self, kept: dict[str, Any]) -> None:
-        if not kept.get("share"):
+        if "url" not in kept.get("share", {}):
             return
         with self._lock:
-            self._next = kept
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, daemon=True)
-                self._thread.start()
+            self._due = True
+            if self._works:
+                return
+            self._works = True
+        try:
+            threading.Thread(target=self._work, daemon=True).start()
+        except RuntimeError:
+            # No more threads can be had; the next change tries again.
+            self._works = False
 
     def _work(self) -> None:
         while True:
             with self._lock:
-                kept, self._next = self._next, None
-                if kept is None:
-                    self._thread = None
+                if not self._due:
+                    self._works = False
                     return
-            try:
-                _ask(kept["share"], "POST", summary(kept))
-            except urllib.error.HTTPError as error:
-                pause = error.headers.get("Retry-After", "")
-                if error.code == 429 and pause.isdigit() and int(pause) <= LONGEST_PAUSE:
-                    time.sleep(int(pause))
-                    with self._lock:
-                        self._next = self._next or kept
-            except (OSError, ValueError, KeyError):
-                # The next change sends all of it again.
-                continue
+                self._due = False
+            # Whatever goes wrong, the next change sends all of it again.
+            with contextlib.suppress(Exception), _sending:
+                kept = record.read()
+                if "url" in kept.get("share", {}):
+                    _send("POST", kept["share"], summary(kept))
 
 
 record.listeners.append(_Sender().give)

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import jsonschema
@@ -29,8 +29,9 @@ import tornado.netutil
 import tornado.web
 
 from sandbox.errors import SandboxError
-from sandbox.labs.course import my_progress
+from sandbox.labs.course import lessons, title
 from sandbox.labs.lab import load, names
+from sandbox.share import LONGEST_NAME
 from sandbox.views.page import FRONTEND, template
 
 __all__ = ["Room", "application", "serve"]
@@ -47,12 +48,35 @@ _NUMBER = {"type": "integer", "minimum": 0, "maximum": 10_000}
 _TIME = {"type": "number", "minimum": 0, "maximum": MOST_TIME}
 
 
-def _table(known: list[str], fields: dict[str, Any]) -> dict[str, Any]:
+_LEARNER = r"\A[0-9a-f]{16}\Z"
+
+
+def _table(fields: dict[str, Any]) -> dict[str, Any]:
     row = {
         "type": "object", "properties": fields, "required": list(fields),
         "additionalProperties": False,
     }  # fmt: skip
-    return {"type": "object", "propertyNames": {"enum": known}, "additionalProperties": row}
+    names = {"pattern": r"\A[0-9]{2}-[a-z0-9-]{1,60}\Z"}
+    return {
+        "type": "object", "propertyNames": names, "additionalProperties": row, "maxProperties": 100,
+    }  # fmt: skip
+
+
+_FIELDS = {
+    "learner": {"type": "string", "pattern": _LEARNER},
+    "name": {"type": "string", "maxLength": LONGEST_NAME},
+    "lessons": _table(
+        {"started": _TIME, "right": _NUMBER, "answered": _NUMBER, "questions": _NUMBER}
+    ),
+    "labs": _table(
+        {"started": _TIME, "best": _NUMBER, "points": _NUMBER, "done": {"type": "boolean"}}
+    ),
+}
+# What a report is to be like; see ``share.summary``.
+SCHEMA = {
+    "type": "object", "properties": _FIELDS, "required": list(_FIELDS),
+    "additionalProperties": False,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,35 +92,14 @@ class Item:
 def items() -> tuple[Item, ...]:
     """The course, in order."""
     found = []
-    for lesson in my_progress().lessons:
-        said = re.search(r"takes about (\d+) minutes", lesson.notebook.read_text(encoding="utf-8"))
+    for notebook in lessons():
+        said = re.search(r"takes about (\d+) minutes", notebook.read_text(encoding="utf-8"))
         minutes = int(said[1]) if said else 45
-        found.append(Item(lesson.notebook.stem, lesson.title, "lesson", minutes))
+        found.append(Item(notebook.stem, title(notebook), "lesson", minutes))
     for name in names():
         lab = load(name)
         found.append(Item(name, lab.title, "lab", lab.minutes))
     return tuple(found)
-
-
-def schema(course: tuple[Item, ...]) -> dict[str, Any]:
-    """What a report is to be like, as JSON Schema; see ``share.summary``."""
-    lessons, labs = ([it.name for it in course if it.kind == kind] for kind in ("lesson", "lab"))
-    fields = {
-        "learner": {"type": "string", "pattern": r"\A[0-9a-f]{16}\Z"},
-        "name": {"type": "string", "maxLength": 40},
-        "lessons": _table(
-            lessons,
-            {"started": _TIME, "right": _NUMBER, "answered": _NUMBER, "questions": _NUMBER},
-        ),
-        "labs": _table(
-            labs,
-            {"started": _TIME, "best": _NUMBER, "points": _NUMBER, "done": {"type": "boolean"}},
-        ),
-    }
-    return {
-        "type": "object", "properties": fields, "required": list(fields),
-        "additionalProperties": False,
-    }  # fmt: skip
 
 
 class Room:
@@ -214,10 +217,10 @@ class _Handler(tornado.web.RequestHandler):
 
 class _Progress(_Handler):
     def body(self) -> Any:
-        """What was sent, or None if it is no JSON."""
+        """What was sent, or None if it is no JSON; NaN is none (RFC 8259, 6)."""
         try:
-            return json.loads(self.request.body)
-        except ValueError:
+            return json.loads(self.request.body, parse_constant=_no_number)
+        except (ValueError, RecursionError):
             return None
 
     def post(self) -> None:
@@ -242,9 +245,16 @@ class _Progress(_Handler):
         if not self.may("learners"):
             return
         body = self.body()
-        if isinstance(body, dict) and isinstance(body.get("learner"), str):
-            self.wall.room.forget(body["learner"])
+        learner = body.get("learner") if isinstance(body, dict) else None
+        if not isinstance(learner, str) or not re.match(_LEARNER, learner):
+            self.refuse(400, "$.learner is not as it should be.")
+            return
+        self.wall.room.forget(learner)
         self.finish({})
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
 
 
 class _RoomNow(_Handler):
@@ -285,7 +295,7 @@ def application(
 ) -> tornado.web.Application:
     """The wall of that room, below the path prefix, which begins and ends with a slash."""
     course = items()
-    validator = jsonschema.Draft202012Validator(schema(course))
+    validator = jsonschema.Draft202012Validator(SCHEMA)
     tokens = {role: room.token(role) for role in ROLES}
     given = {"wall": Wall(room, course, validator, tokens, clock)}
     at = re.escape(prefix)
@@ -306,9 +316,11 @@ def serve(file: Path, host: str, port: int, say: Callable[[str], None]) -> None:
     (https://jupyterhub.readthedocs.io/en/stable/reference/services.html). Raises SandboxError if
     it cannot listen there.
     """
-    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/")
-    if url := os.environ.get("JUPYTERHUB_SERVICE_URL"):
-        told = urlsplit(url)
+    prefix = "/"
+    # A Hub tells a learner's server the others, too; a service alone has a name.
+    if os.environ.get("JUPYTERHUB_SERVICE_NAME"):
+        prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", prefix)
+        told = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", ""))
         host, port = told.hostname or host, told.port or port
     with contextlib.closing(Room(file)) as room:
         try:
@@ -318,10 +330,13 @@ def serve(file: Path, host: str, port: int, say: Callable[[str], None]) -> None:
                 f"Port {port} of {host} cannot be listened at.", why=error.strerror or str(error),
                 fix="Choose another one: python -m sandbox wall --port 8766",
             ) from error  # fmt: skip
-        at = f"http://{host}:{sockets[0].getsockname()[1]}{prefix}"
-        say(f"The room's page, for you alone:  {at}#{room.token('instructor')}")
+        where = f"[{host}]" if ":" in host else host
+        at = f"http://{where}:{sockets[0].getsockname()[1]}"
+        if prefix != "/":
+            at = f"https://YOUR-HUB{prefix.rstrip('/')}"
+        say(f"The room's page, for you alone:  {at}/#{room.token('instructor')}")
         say("Each learner who wants to be seen runs:")
-        say(f'sandbox.share_progress("{at.rstrip("/")}", "{room.token("learners")}", name="…")')
+        say(f'sandbox.share_progress("{at}", "{room.token("learners")}", name="…")')
         try:
             asyncio.run(_serve(room, sockets, prefix))
         except KeyboardInterrupt:

@@ -25,7 +25,7 @@ class Client:
     """What learners and an instructor ask of a wall that runs."""
 
     def __init__(self, said):
-        [self.page, self.instructor] = re.search(r"(http://\S+/)#(\S+)", said).groups()
+        [self.page, self.instructor] = re.search(r"(https?://\S+/)#(\S+)", said).groups()
         [self.url, self.learners] = re.search(r'share_progress\("(\S+)", "(\S+)"', said).groups()
 
     def ask(self, path, body=None, *, token="", method=None, **headers):
@@ -56,7 +56,9 @@ def start(file, *options, **environment):
         [sys.executable, "-m", "sandbox", "wall", "--file", str(file), "--port", "0", *options],
         stdout=subprocess.PIPE, text=True, env={**os.environ, **environment},
     )  # fmt: skip
-    return process, Client("".join(process.stdout.readline() for _ in range(3)))
+    said = "".join(process.stdout.readline() for _ in range(3))
+    assert "share_progress" in said, f"the wall did not start: {said}"
+    return process, Client(said)
 
 
 def end(process):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
-from sandbox.paths import cache_dir
+from sandbox.paths import cache_dir, memory_limit
 
 __all__ = [
     "PANIC",
@@ -50,11 +50,6 @@ _TCG_CPU = "max,-erms,-fsrm,-la57,-smap"
 # With libraries at other addresses in each process, QEMU 7.2 was seen to translate their code
 # again and again (perf: most of a program's start was tcg_gen_code).
 _TCG_CMDLINE = "norandmaps"
-# Of the control group, version 2 and 1 (cgroups(7)); a container sees its own there.
-_MEMORY_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +168,7 @@ def translated_code() -> int:
     When they are full, all of it is thrown away. Two hosts that do much have 200 MiB of it: with
     room for 160, the same commands took 12 % longer.
     """
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for path in _MEMORY_LIMITS:
-        with contextlib.suppress(OSError, ValueError):
-            limits.append(int(path.read_text()))
-    return max(160, min(512, min(limits) // 2**25))
+    return max(160, min(512, memory_limit() // 2**25))
 
 
 def _machine(accel: str) -> list[str]:

@@ -92,7 +92,7 @@ def _job(options: argparse.Namespace) -> int:
 
     made = manifests(
         _submissions(options), image=options.image, claim=options.claim, name=options.name,
-        jobs=options.jobs,
+        jobs=options.jobs, lab=options.lab,
     )  # fmt: skip
     print(yaml.safe_dump_all(made, sort_keys=False), end="")
     return 0
@@ -150,12 +150,13 @@ def main(arguments: list[str] | None = None) -> int:
     job.add_argument("--name", default="grading", help="of the Job and the NetworkPolicy")
     job.add_argument("--lab", help="grade this lab alone")
     job.add_argument("-j", "--jobs", type=_positive, default=4, help="how many pods at once")
-    job.set_defaults(act=_job)
+    # Pods have the course's own labs.
+    job.set_defaults(act=_job, labs=COURSE)
     source = commands.add_parser("source", help="write nbgrader's source notebooks")
     source.add_argument("lab", nargs="*", help="labs' names; else all")
     source.add_argument("--course", type=Path, default=Path("labs"), help="nbgrader's course")
     source.set_defaults(act=_source)
-    for command in (grading, batch, job, source):
+    for command in (grading, batch, source):
         command.add_argument(
             "--labs", type=Path, default=COURSE, metavar="FOLDER", help="the folder of labs"
         )

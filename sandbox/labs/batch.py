@@ -22,6 +22,7 @@ from typing import Any
 
 from sandbox.errors import SandboxError
 from sandbox.labs.lab import COURSE, Lab, load, names
+from sandbox.paths import memory_available
 from sandbox.sandbox import down
 
 __all__ = [
@@ -109,11 +110,7 @@ def kept(entry: Entry, out: Path) -> dict[str, Any] | None:
 
 def workers() -> int:
     """How many submissions this machine can grade at once: a processor and memory for each."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/meminfo") as file:
-        line = next(line for line in file if line.startswith("MemAvailable"))
-        free = int(line.split()[1]) * 1024
-    return max(1, min(os.cpu_count() or 1, free // WORKER_MEMORY))
+    return max(1, min(os.cpu_count() or 1, memory_available() // WORKER_MEMORY))
 
 
 def grade_all(

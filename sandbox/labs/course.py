@@ -12,7 +12,7 @@ from sandbox.errors import SandboxError
 from sandbox.labs.lab import COURSE, load, names
 from sandbox.views.page import save_page, template, unwritable
 
-__all__ = ["CourseProgress", "my_progress", "restore_progress"]
+__all__ = ["CourseProgress", "lessons", "my_progress", "restore_progress", "title"]
 
 LESSONS = COURSE.parent / "lessons"
 
@@ -121,13 +121,13 @@ def my_progress() -> CourseProgress:
     cannot be read.
     """
     kept = record.read()
-    lessons = []
-    for notebook in sorted(LESSONS.glob("[0-9][0-9]-*.ipynb")):
+    found = []
+    for notebook in lessons():
         mine = kept["lessons"].get(notebook.stem, {})
         quiz = mine.get("quiz", {})
-        lessons.append(
+        found.append(
             LessonRow(
-                notebook, _title(notebook), bool(mine), sum(quiz.values()), len(quiz),
+                notebook, title(notebook), bool(mine), sum(quiz.values()), len(quiz),
                 mine.get("questions", 0),
             )
         )  # fmt: skip
@@ -140,7 +140,7 @@ def my_progress() -> CourseProgress:
                 mine.get("best", 0), lab.points, mine.get("done"),
             )
         )  # fmt: skip
-    return CourseProgress(tuple(lessons), tuple(labs))
+    return CourseProgress(tuple(found), tuple(labs))
 
 
 def restore_progress(path: str | Path) -> CourseProgress:
@@ -153,6 +153,12 @@ def restore_progress(path: str | Path) -> CourseProgress:
     return my_progress()
 
 
-def _title(notebook: Path) -> str:
+def lessons() -> list[Path]:
+    """The lessons' notebooks, in order."""
+    return sorted(LESSONS.glob("[0-9][0-9]-*.ipynb"))
+
+
+def title(notebook: Path) -> str:
+    """What a notebook's first line says."""
     first = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"][0]
     return str(first).strip("# \n")

@@ -14,7 +14,7 @@ __all__ = ["manifests"]
 
 # Whose account the course's image has; a pod needs no other.
 USER = 1000
-# A node of another processor than the image was built on makes the snapshot anew first.
+# A node may have to pull the image first.
 START_SECONDS = 600
 # What a sandbox writes: its disk, and a snapshot made anew.
 DISK = "4Gi"
@@ -23,7 +23,13 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?")
 
 
 def manifests(
-    found: Sequence[Entry], *, image: str, claim: str, name: str = "grading", jobs: int = 4
+    found: Sequence[Entry],
+    *,
+    image: str,
+    claim: str,
+    name: str = "grading",
+    jobs: int = 4,
+    lab: str | None = None,
 ) -> list[dict[str, Any]]:
     """A NetworkPolicy and a Job that grades those submissions, JSON-ready.
 
@@ -31,8 +37,10 @@ def manifests(
     that has ``submitted/`` and gets ``graded/``; with pods on several nodes it is ReadWriteMany.
     jobs: how many pods at once.
 
+    lab: the one alone that is graded.
+
     Each index of the Job grades every n-th submission of those that it finds, n being their
-    number now; so one that comes later is graded, too. Raises SandboxError for a name that
+    number now; so they are not to change until it is done. Raises SandboxError for a name that
     Kubernetes would not take, or if there is nothing to grade.
 
     Sources: https://kubernetes.io/docs/concepts/workloads/controllers/job/,
@@ -46,7 +54,7 @@ def manifests(
     if not found:
         raise SandboxError("There is no submission to grade.")
     labels = {"app.kubernetes.io/name": "wire-by-wire-grading", "app.kubernetes.io/instance": name}
-    cells = max(load(lab).seconds for lab in {entry.lab for entry in found})
+    cells = max(load(it).seconds for it in {entry.lab for entry in found})
     pod = {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": int(START_SECONDS + cells + OVERHEAD_SECONDS),
@@ -54,9 +62,10 @@ def manifests(
         "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(image, len(found))],
+        "containers": [_container(image, len(found), lab)],
         "volumes": [{"name": "class", "persistentVolumeClaim": {"claimName": claim}}],
     }  # fmt: skip
     job = {
@@ -81,7 +90,7 @@ def manifests(
     return [silence, job]
 
 
-def _container(image: str, submissions: int) -> dict[str, Any]:
+def _container(image: str, submissions: int, lab: str | None) -> dict[str, Any]:
     memory = f"{WORKER_MEMORY // 2**20}Mi"
     return {
         "name": "grade",
@@ -89,7 +98,7 @@ def _container(image: str, submissions: int) -> dict[str, Any]:
         "command": [
             "python", "-m", "sandbox.labs", "grade-all", "/class/submitted",
             "--out", "/class/graded", "--jobs", "1",
-            "--shard", f"$(JOB_COMPLETION_INDEX)/{submissions}",
+            "--shard", f"$(JOB_COMPLETION_INDEX)/{submissions}", *(["--lab", lab] if lab else []),
         ],
         "resources": {
             "requests": {"cpu": "1", "memory": memory, "ephemeral-storage": DISK},

@@ -15,7 +15,7 @@ from sphinx.cmd.build import main
 ROOT = Path(__file__).parents[2]
 PAGES = (
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "lessons/*.ipynb",
-    "lessons/cheat-sheet.md", "labs/README.md", "labs/*/*.ipynb",
+    "lessons/*.md", "labs/README.md", "labs/*/*.ipynb",
 )  # fmt: skip
 # The lists of pages beside the text.
 CONTENTS = """
@@ -26,6 +26,7 @@ CONTENTS = """
 lessons/[0-9]*
 lessons/cheat-sheet
 lessons/progress
+lessons/for-instructors
 ```
 ```{toctree}
 :hidden:
@@ -54,7 +55,11 @@ def build(target: Path, root: Path = ROOT) -> int:
         with (source / "README.md").open("a", encoding="utf-8") as readme:
             readme.write(CONTENTS)
         shutil.copy(Path(__file__).with_name("conf.py"), source)
-        status = main(["-b", "html", "-W", "--keep-going", "-q", str(source), str(target)])
+        # Pages of another time would stay.
+        if (target / "objects.inv").exists():
+            shutil.rmtree(target)
+        options = ["-b", "html", "-W", "--keep-going", "-q", "-d", str(source / ".doctrees")]
+        status = main([*options, str(source), str(target)])
     if status == 0:
         shutil.copy(target / "README.html", target / "index.html")
     return status

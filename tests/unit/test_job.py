@@ -72,6 +72,17 @@ def test_each_submission_is_of_one_pod(made):
     assert made[1]["spec"]["template"]["spec"]["containers"][0]["command"][-1].endswith("/3")
 
 
+def test_its_pods_grade_the_chosen_lab_alone(submitted, capsys):
+    other = submitted / "ada" / "10-names" / "10-names.ipynb"
+    other.parent.mkdir()
+    other.write_text("{}")
+    assert main(["job", str(submitted), "--image", "i", "--claim", "c", "--lab", "10-names"]) == 0
+    [_, job] = yaml.safe_load_all(capsys.readouterr().out)
+    assert job["spec"]["completions"] == 1
+    command = job["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert command[-2:] == ["--lab", "10-names"]
+
+
 @pytest.mark.parametrize("name", ["", "Grading", "-a", "a" * 53, "a b"])
 def test_a_name_that_kubernetes_would_not_take_is_refused(submitted, name):
     with pytest.raises(SandboxError, match="no name for a Job"):

@@ -23,7 +23,7 @@ LAYERS = {
     "errors": 0, "paths": 0, "progress": 0, "guest": 0,
     "engine": 1, "record": 1, "share": 1,
     "hosts": 2, "host": 2, "capabilities": 3, "model": 3, "actions": 3, "sandbox": 4, "status": 5,
-    "questions": 5, "magic": 5, "events": 5, "views": 5,
+    "questions": 5, "magic": 5, "events": 5, "views": 5, "workshop": 5,
     "capture": 5,
     "advice": 6, "comparison": 6, "capacity": 6, "faults": 6, "journey": 6,
     "labs": 7, "widgets": 7, "show": 8, "wall": 8,

@@ -1,6 +1,7 @@
 """The wall of a room: what it takes, what it refuses, whom it shows; and a learner's side of it."""
 
 import contextlib
+import http.server
 import json
 import re
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
 
@@ -39,7 +41,10 @@ def client(running):
     """A wall whose room is empty."""
     for learner in running.room():
         running.send({"learner": learner["learner"]}, method="DELETE")
-    return running
+    yield running
+    # What this test's learner still sends has come when this is free.
+    with share._sending:
+        pass
 
 
 def test_what_a_learner_sends_is_in_the_room(client):
@@ -63,10 +68,11 @@ def test_a_later_report_takes_the_place_of_the_earlier(client):
     [
         b"", b"{", b"[]", b"null", b"\xff", report() | {"more": 1}, report() | {"learner": "../x"},
         report() | {"learner": f"{1:016x}\n"}, report(name="x" * 41), report() | {"name": 5},
-        report(lessons={"99-none": lesson()}), report(lessons={"01-bridge": lesson(right=-1)}),
+        report(lessons={"none": lesson()}), report(lessons={"01-bridge": lesson(right=-1)}),
         report(lessons={"01-bridge": lesson(started=1e300)}), report(labs={LAB: {}}),
         report(labs={LAB: lab(best=10**9)}), report(labs={LAB: lab(done="yes")}),
-        b'{"learner": NaN}',
+        b"[" * 30_000, json.dumps(report(lessons={"01-bridge": lesson(float("nan"))})).encode(),
+        report(labs={f"{number:02}-x": lab() for number in range(100)} | {"00-y": lab()}),
     ],
     ids=lambda body: str(body)[:40],
 )  # fmt: skip
@@ -75,6 +81,17 @@ def test_what_is_no_report_is_refused_in_one_sentence(client, body):
     assert status == 400
     assert said["error"].endswith("is not as it should be.")
     assert client.room() == []
+
+
+def test_items_of_another_version_of_the_course_are_no_mistake(client):
+    assert client.send(report(lessons={"77-new": lesson()}, labs={"88-mine": lab()}))[0] == 200
+
+
+@pytest.mark.parametrize("body", [b"", {}, {"learner": 5}, {"learner": "\ud800"}, {"learner": "x"}])
+def test_nobody_is_forgotten_by_mistake(client, body):
+    client.send(report())
+    assert client.send(body, method="DELETE")[0] == 400
+    assert len(client.room()) == 1
 
 
 def test_who_has_no_token_sends_and_reads_nothing(client):
@@ -143,12 +160,24 @@ def test_as_a_service_of_a_hub_it_is_below_the_hubs_path(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     told = {
+        "JUPYTERHUB_SERVICE_NAME": "wall",
         "JUPYTERHUB_SERVICE_PREFIX": "/services/wall/",
         "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
     }
     process, client = start(tmp_path / "wall.sqlite", **told)
-    assert client.page == f"http://127.0.0.1:{port}/services/wall/"
+    assert client.page == "https://YOUR-HUB/services/wall/"
+    client.page = f"http://127.0.0.1:{port}/services/wall/"
     assert client.send(report())[0] == 200
+    end(process)
+
+
+def test_in_a_learners_server_of_a_hub_it_listens_where_it_is_told(tmp_path):
+    told = {
+        "JUPYTERHUB_SERVICE_PREFIX": "/user/ada/",
+        "JUPYTERHUB_SERVICE_URL": "http://0.0.0.0:1/",
+    }
+    process, client = start(tmp_path / "wall.sqlite", **told)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", client.page)
     end(process)
 
 
@@ -233,12 +262,83 @@ def test_what_is_sent_holds_no_answer_and_no_learners_name():
         (5, "t", "no address of a wall"),
         ("http://127.0.0.1:9", "t", "No wall answers"),
         ("http://[", "t", "No wall answers"),
+        ("http://127.0.0.1:x", "t", "No wall answers"),
+        ("http://127.0.0.1:9/a b", "t", "No wall answers"),
+        ("http://127.0.0.1:9", 5, "no token"),
     ],
 )
 def test_a_wall_that_is_none_is_one_message(url, token, words):
     with pytest.raises(sandbox.SandboxError, match=words):
         sandbox.share_progress(url, token)
     assert "share" not in record.read()
+
+
+def test_sharing_twice_takes_the_later_name(client):
+    for name in ("Ada", "Ada L."):
+        sandbox.share_progress(client.url, client.learners, name)
+    assert [it["name"] for it in client.room()] == ["Ada L."]
+    with pytest.raises(sandbox.SandboxError, match="is no name"):
+        sandbox.share_progress(client.url, client.learners, "x" * 41)
+
+
+def test_what_waits_to_be_sent_does_not_come_after_it_was_forgotten(client):
+    sandbox.share_progress(client.url, client.learners)
+    for number in range(5):
+        record.answer_quiz("01-bridge", f"question {number}", True, 5)
+    assert "has forgotten you" in sandbox.stop_sharing()
+    time.sleep(2 * wall.LEAST_SECONDS + 0.5)
+    assert client.room() == []
+    assert sandbox.stop_sharing() == "Nothing was shared."
+
+
+def test_who_stops_while_the_wall_is_down_is_the_same_learner_later(client):
+    sandbox.share_progress(client.url, client.learners)
+    [before] = client.room()
+    record.change(lambda kept: kept["share"].update(url="http://127.0.0.1:9"))
+    assert "could not be told" in sandbox.stop_sharing()
+    sandbox.share_progress(client.url, client.learners)
+    assert [it["learner"] for it in client.room()] == [before["learner"]]
+
+
+def test_a_token_is_not_sent_on_to_where_an_address_leads():
+    with http.server.HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(sandbox.SandboxError, match="does not take you"):
+            sandbox.share_progress(url, "secret")
+        with pytest.raises(sandbox.SandboxError, match="No wall answers"):
+            sandbox.share_progress(f"{url}/page", "secret")
+        server.shutdown()
+    assert Elsewhere.asked == ["/progress", "/page/progress"]
+
+
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    """Sends elsewhere what is asked of a wall, or answers with a page."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self):
+        self.asked.append(self.path)
+        page = self.path.startswith("/page")
+        self.send_response(200 if page else 302)
+        self.send_header("Location", "/login")
+        self.end_headers()
+        self.wfile.write(b"<html>" if page else b"")
+
+    do_GET = do_POST
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_sender_that_failed_sends_again(client, monkeypatch):
+    sandbox.share_progress(client.url, client.learners)
+    good = record.read()["share"]
+    record.change(lambda kept: kept.update(share=good | {"url": "http://127.0.0.1:x"}))
+    time.sleep(0.3)
+    record.change(lambda kept: kept.update(share=good))
+    record.begin(LAB, 100, {})
+    told(client, lambda it: LAB in it["labs"])
 
 
 def test_a_wall_that_refuses_says_why(client):

@@ -1,8 +1,7 @@
 // The instructor's page: asks for the room every few seconds, and draws a row a learner.
 
 const EVERY = 5000;
-const SILENT = 20 * 60;
-const token = decodeURIComponent(location.hash.slice(1));
+const token = location.hash.slice(1);
 const [summary, table, legend] = ["summary", "room", "legend"].map((id) => document.getElementById(id));
 
 function cell(tag, text, className = "", title = "") {
@@ -39,7 +38,7 @@ function standing(item, learner) {
 }
 
 function isLate(learner, item, state) {
-  return learner.silent > SILENT || (item && state !== "done" && learner.there > 60 * item.minutes);
+  return Boolean(item) && state !== "done" && learner.there > 60 * item.minutes;
 }
 
 function draw({ course, learners }) {
@@ -103,4 +102,5 @@ async function ask() {
   setTimeout(ask, EVERY);
 }
 
+addEventListener("hashchange", () => location.reload());
 ask();

@@ -1,0 +1,106 @@
+"""The day before a workshop: whether a learner's machine can take the course, by trying it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import time
+from dataclasses import dataclass
+
+from sandbox import paths
+from sandbox.errors import SandboxError
+from sandbox.progress import Progress, Quiet
+from sandbox.sandbox import down, up
+
+__all__ = ["Check", "check"]
+
+MEBIBYTE = 2**20
+# JupyterLab, a kernel and the VM of two hosts with some containers.
+MEMORY = 1600 * MEBIBYTE
+DISK = 1024 * MEBIBYTE
+# Longer than these, and a room waits instead of learning; an emulated VM takes a tenth of it.
+UP_SECONDS, RUN_SECONDS = 15.0, 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. fix: what to do where it is not ok."""
+
+    what: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+
+def check(hosts: int = 2, *, progress: Progress | None = None) -> list[Check]:
+    """Look at this machine, and try a sandbox of its own there, which is removed again.
+
+    The hosts' files are built if they are not there yet. hosts: how many to bring up.
+    """
+    return [_jupyterlab(), _memory(), _disk(), _record(), *_trial(hosts, progress or Quiet())]
+
+
+def _jupyterlab() -> Check:
+    found = importlib.util.find_spec("jupyterlab") is not None
+    version = importlib.metadata.version("jupyterlab") if found else "not installed"
+    return Check("JupyterLab", found, version, "make setup")
+
+
+def _memory() -> Check:
+    free = paths.memory_available()
+    return Check(
+        "memory", free >= MEMORY, f"{free // MEBIBYTE} MiB available",
+        f"a learner needs {MEMORY // MEBIBYTE} MiB; close other programs",
+    )  # fmt: skip
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(paths.cache_dir()).free
+    return Check(
+        "disk", free >= DISK, f"{free // MEBIBYTE} MiB free in {paths.cache_dir()}",
+        f"a sandbox may write {DISK // MEBIBYTE} MiB; make room, or set WIRE_BY_WIRE_CACHE",
+    )  # fmt: skip
+
+
+def _record() -> Check:
+    try:
+        folder = paths.data_dir()
+    except SandboxError as error:
+        return Check("progress is kept", False, str(error.why), error.fix)
+    return Check(
+        "progress is kept", os.access(folder, os.W_OK), f"in {folder}",
+        "set WIRE_BY_WIRE_DATA to a folder that can be written to",
+    )  # fmt: skip
+
+
+def _trial(hosts: int, progress: Progress) -> list[Check]:
+    what = [f"{hosts} hosts come up", "a container runs"]
+    # A short name of its own: a learner's sandbox goes on.
+    name = f"try{os.getpid()}"
+    try:
+        # What is built once is not waited for by anybody later.
+        up(hosts, id=name, progress=progress)
+        down(id=name)
+        began = time.monotonic()
+        host = up(hosts, id=name, progress=Quiet()).host("a")
+        up_seconds = time.monotonic() - began
+        began = time.monotonic()
+        result = host.run("docker run --rm toolbox true", timeout=120)
+        run_seconds = time.monotonic() - began
+    except SandboxError as error:
+        told = "; ".join(filter(None, (error.what, error.why)))
+        return [Check(" and ".join(what), False, told, error.fix)]
+    finally:
+        with contextlib.suppress(SandboxError):
+            down(id=name)
+    slow = "close other programs; KVM, if the account may use it, makes it faster"
+    return [
+        Check(what[0], up_seconds <= UP_SECONDS, f"in {up_seconds:.1f} s", slow),
+        Check(
+            what[1], result.code == 0 and run_seconds <= RUN_SECONDS,
+            f"in {run_seconds:.1f} s" if result.code == 0 else result.stderr.strip(), slow,
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,77 @@
+"""The day before a workshop: what is looked at, and what to do where it is not ok."""
+
+import json
+import types
+
+import pytest
+
+from sandbox import workshop
+from sandbox.__main__ import main
+from sandbox.errors import SandboxError
+
+
+@pytest.fixture
+def tried(monkeypatch, cache):
+    """Sandboxes that come up at once; what was removed of them."""
+    removed = []
+    host = types.SimpleNamespace(
+        run=lambda *_, **__: types.SimpleNamespace(code=0, stderr="", stdout="")
+    )
+    up = types.SimpleNamespace(host=lambda _name: host)
+    monkeypatch.setattr(workshop, "up", lambda *_, **__: up)
+    monkeypatch.setattr(workshop, "down", lambda *, id: removed.append(id))
+    return removed
+
+
+def wrong(found):
+    return {it.what: it.fix for it in found if not it.ok}
+
+
+def test_a_machine_that_can_take_the_course_is_ok(tried, capsys):
+    assert main(["doctor", "--workshop"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert all(line.startswith("ok ") for line in lines)
+    assert len(set(tried)) == 1
+
+
+def test_too_little_memory_and_disk_are_said(tried, monkeypatch):
+    monkeypatch.setattr(workshop.paths, "memory_available", lambda: 2**30)
+    monkeypatch.setattr(workshop.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=2**20))
+    found = wrong(workshop.check())
+    assert {*found} == {"memory", "disk"}
+    assert "1600 MiB" in found["memory"]
+
+
+def test_a_sandbox_that_does_not_come_up_is_removed_and_said(tried, monkeypatch, capsys):
+    def fails(*_, **__):
+        raise SandboxError("QEMU ended.", why="no memory", fix="close programs")
+
+    monkeypatch.setattr(workshop, "up", fails)
+    assert main(["doctor", "--workshop", "--json"]) == 1
+    found = [it for it in json.loads(capsys.readouterr().out) if not it["ok"]]
+    assert [(it["found"], it["fix"]) for it in found] == [
+        ("QEMU ended.; no memory", "close programs")
+    ]
+    assert tried
+
+
+def test_a_slow_machine_is_not_ok(tried, monkeypatch):
+    monkeypatch.setattr(workshop, "UP_SECONDS", -1.0)
+    assert {*wrong(workshop.check())} == {"2 hosts come up"}
+
+
+def test_a_container_that_does_not_run_is_not_ok(tried, monkeypatch):
+    host = types.SimpleNamespace(
+        run=lambda *_, **__: types.SimpleNamespace(code=125, stderr="no space left\n", stdout="")
+    )
+    monkeypatch.setattr(workshop, "up", lambda *_, **__: types.SimpleNamespace(host=lambda _: host))
+    [found] = [it for it in workshop.check() if not it.ok]
+    assert (found.what, found.found) == ("a container runs", "no space left")
+
+
+def test_a_data_folder_that_cannot_be_made_is_not_ok(tried, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path / "file" / "data"))
+    assert {*wrong(workshop.check())} == {"progress is kept"}
+    assert main(["doctor", "--workshop"]) == 1
