@@ -87,8 +87,11 @@ class CourseProgress:
 
     def _html(self, folder: Path) -> str:
         """folder: of the page, from which its links lead to the notebooks."""
-        notebooks = [it.notebook for it in self.lessons] + [it.notebook for it in self.labs]
-        links = {it: Path(os.path.relpath(str(it), str(folder))).as_posix() for it in notebooks}
+        root = _around(folder)
+        links = {}
+        for notebook in [it.notebook for it in self.lessons] + [it.notebook for it in self.labs]:
+            here = root / notebook.relative_to(COURSE.parent)
+            links[notebook] = Path(os.path.relpath(str(here), str(folder))).as_posix()
         return str(template("progress.html").render(progress=self, links=links))
 
     def save(self, path: str | Path) -> Path:
@@ -151,6 +154,14 @@ def restore_progress(path: str | Path) -> CourseProgress:
     """
     record.merge(Path(path))
     return my_progress()
+
+
+def _around(folder: Path) -> Path:
+    """The copy of the course that a folder is in, or the course itself."""
+    for parent in (folder.absolute(), *folder.absolute().parents):
+        if (parent / "lessons/00-start-here.ipynb").exists() and (parent / "labs").exists():
+            return parent
+    return COURSE.parent
 
 
 def lessons() -> list[Path]:

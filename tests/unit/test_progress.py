@@ -101,6 +101,14 @@ def test_what_is_saved_has_no_token_of_a_wall(tmp_path):
     assert "secret" not in sandbox.my_progress().save(tmp_path / "progress.json").read_text()
 
 
+def test_in_a_copy_of_the_course_its_links_stay_there(monkeypatch, tmp_path):
+    for name in ("lessons", "labs"):
+        (tmp_path / "copy" / name).mkdir(parents=True)
+    (tmp_path / "copy/lessons/00-start-here.ipynb").write_text("{}")
+    monkeypatch.chdir(tmp_path / "copy/lessons")
+    assert 'href="01-bridge.ipynb"' in sandbox.my_progress()._repr_html_()
+
+
 def test_progress_saved_on_one_machine_is_taken_in_on_another(monkeypatch, tmp_path):
     record.learner("ada")
     record.answer_quiz("01-bridge", "Which?", True, 2)
