@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lab teach site test test-fast lint outputs bench clean-sandbox
+.PHONY: help setup lab teach site kit test test-fast lint outputs bench clean-sandbox
 PYTHON ?= python3
 RUN := .venv/bin/python
 
@@ -25,7 +25,7 @@ help: ## Say what each target does
 	@touch $@
 
 # Every test runs on the embedded VM, and so does what lessons show.
-test outputs bench: export SANDBOX_ENGINE := vm
+test outputs bench kit: export SANDBOX_ENGINE := vm
 
 setup: .venv/ready ## Install what the course needs and build the sandbox's files
 	@scripts/system-packages
@@ -42,6 +42,9 @@ teach: setup .venv/teach ## Install nbgrader too, to hand labs out and grade the
 
 site: .venv/site ## Build the course as pages to read, in build/site
 	$(RUN) scripts/site/build.py
+
+kit: setup ## Make one file that sets the course up without any network
+	$(RUN) scripts/kit/build.py
 
 # Each worker has a VM, which keeps a processor busy.
 WORKERS ?= 2

@@ -1,0 +1,68 @@
+"""Make one file that sets the course up on a Linux machine that has no network.
+
+python scripts/kit/build.py [FILE] [--python 3.11 ...]      build/wire-by-wire-kit.tar
+
+In it are the course as committed, the hosts' files as built here, and the Python packages. Unpacked
+there, ``sh kit/setup.sh`` does the rest.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sandbox import hosts
+from sandbox.engine import assets
+from sandbox.engine.vm import VMEngine
+from sandbox.progress import TextProgress
+
+ROOT = Path(__file__).parents[2]
+VERSIONS = ("3.11", "3.12", "3.13")
+# pip builds the course's own package with them.
+BUILD = ("hatchling", "editables")
+
+
+def build(file: Path, versions: tuple[str, ...] = VERSIONS) -> None:
+    """Write the kit. versions: of Python that it is to work with."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        kit = Path(folder) / "kit"
+        (kit / "course").mkdir(parents=True)
+        shutil.copy(Path(__file__).with_name("setup.sh"), kit)
+        archive = kit / "course.tar"
+        _run("git", "-C", ROOT, "archive", "--output", archive, "HEAD")
+        _run("tar", "--extract", "--file", archive, "--directory", kit / "course")
+        archive.unlink()
+        for version in versions:
+            _wheels(kit / "wheels" / version, version)
+        snapshot = Path(VMEngine().build(hosts.recipe(2), TextProgress()))
+        # The files of the VM are sparse; tar keeps their holes.
+        _run(
+            "tar", "--create", "--sparse", "--gzip", "--file", kit / "hosts.tar.gz",
+            "--directory", snapshot.parent, assets.base_path().name, snapshot.name,
+        )  # fmt: skip
+        _run("tar", "--create", "--file", file, "--directory", folder, "kit")
+    print(f"{file}: {file.stat().st_size >> 20} MiB, for Python {', '.join(versions)}")
+
+
+def _wheels(folder: Path, version: str) -> None:
+    download = (
+        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+        "--only-binary=:all:", "--python-version", version, "--dest", folder,
+    )  # fmt: skip
+    _run(*download, "--no-deps", "--requirement", ROOT / "requirements.lock")
+    _run(*download, *BUILD)
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path, nargs="?", default=ROOT / "build/wire-by-wire-kit.tar")
+    parser.add_argument("--python", nargs="+", default=VERSIONS, metavar="VERSION")
+    options = parser.parse_args()
+    build(options.file.absolute(), tuple(options.python))

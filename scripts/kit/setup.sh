@@ -1,0 +1,35 @@
+#!/bin/sh
+# Sets the course up in a folder (without a word: ~/wire-by-wire) from this kit; no network is used.
+set -e
+kit=$(cd "$(dirname "$0")" && pwd)
+target=${1:-$HOME/wire-by-wire}
+fail() {
+    echo "$1" >&2
+    exit 1
+}
+[ ! -e "$target" ] || fail "$target is there already. Name another folder: sh setup.sh FOLDER"
+
+python=
+for name in python3 python3.13 python3.12 python3.11; do
+    version=$("$name" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null) || continue
+    [ -d "$kit/wheels/$version" ] && python=$name && break
+done
+[ -n "$python" ] || fail "This kit has packages for Python $(ls "$kit/wheels" | tr '\n' ' ')only. Install one of them."
+
+missing=
+for needed in qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils mke2fs:e2fsprogs make:make; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "${needed%%:*}" > /dev/null || missing="$missing ${needed#*:}"
+done
+"$python" -c 'import ensurepip' 2> /dev/null || missing="$missing python3-venv"
+[ -z "$missing" ] || fail "Please install first:$missing (these are Debian's names)."
+
+mkdir -p "$target"
+cp -R "$kit/course/." "$target"
+cache=${WIRE_BY_WIRE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wire-by-wire}
+mkdir -p "$cache"
+echo "Unpacking the hosts"
+tar --extract --gzip --file "$kit/hosts.tar.gz" --directory "$cache"
+echo "Installing the Python packages"
+cd "$target"
+PIP_NO_INDEX=1 PIP_FIND_LINKS="$kit/wheels/$version" make --silent PYTHON="$python" .venv/ready
+echo "The course is in $target. Open it there with: make lab"
