@@ -70,6 +70,7 @@ bench: setup ## Measure the sandbox and print a table
 	$(RUN) -m tests.benchmarks.network_state
 	$(RUN) -m tests.benchmarks.journeys
 	$(RUN) -m tests.benchmarks.labs
+	$(RUN) -m tests.benchmarks.session
 
 clean-sandbox: ## Remove every trace of the sandbox, cached files included
 	@if [ -x $(RUN) ]; then $(RUN) -m sandbox down --all --cache; fi
