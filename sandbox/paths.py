@@ -1,8 +1,7 @@
-"""Where files live: the cache of built assets, each sandbox's state, its sockets; what is free."""
+"""Where files live: the cache of built assets, each sandbox's state, its sockets."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import sys
@@ -11,24 +10,10 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 
-__all__ = [
-    "cache_dir",
-    "data_dir",
-    "memory_available",
-    "memory_limit",
-    "run_dir",
-    "run_root",
-    "sandbox_ids",
-    "state_dir",
-]
+__all__ = ["cache_dir", "data_dir", "run_dir", "run_root", "sandbox_ids", "state_dir"]
 
 # sun_path holds 108 bytes on Linux and 104 on macOS (unix(7)), the closing NUL included.
 _SOCKET_PATH_MAX = 103
-# Of the control group, version 2 and 1 (cgroups(7)); a container sees its own there.
-_MEMORY_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 _LONGEST_SOCKET_NAME = len("/host-a.agent.sock")
 
 
@@ -79,27 +64,6 @@ def data_dir() -> Path:
             fix="set WIRE_BY_WIRE_DATA to a folder that you may write to",
         ) from error
     return path
-
-
-def memory_available() -> int:
-    """Bytes that new programs can have: the kernel's estimate, within this container's limit."""
-    return min(_memory_free(), memory_limit())
-
-
-def memory_limit() -> int:
-    """Bytes of this machine's memory, or of what this container may have of it."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for path in _MEMORY_LIMITS:
-        with contextlib.suppress(OSError, ValueError):
-            limits.append(int(path.read_text()))
-    return min(limits)
-
-
-def _memory_free() -> int:
-    with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/meminfo") as file:
-        line = next(line for line in file if line.startswith("MemAvailable"))
-        return int(line.split()[1]) * 1024
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def state_dir(sandbox_id: str) -> Path:

@@ -10,7 +10,7 @@ import shutil
 import time
 from dataclasses import dataclass
 
-from sandbox import paths
+from sandbox import memory, paths
 from sandbox.errors import SandboxError
 from sandbox.progress import Progress, Quiet
 from sandbox.sandbox import down, up
@@ -18,10 +18,10 @@ from sandbox.sandbox import down, up
 __all__ = ["Check", "check"]
 
 MEBIBYTE = 2**20
-# JupyterLab, a kernel and the VM of two hosts with some containers.
+# What tests/benchmarks/session.py measures of a session, and room for more.
 MEMORY = 1600 * MEBIBYTE
 DISK = 1024 * MEBIBYTE
-# Longer than these, and a room waits instead of learning; an emulated VM takes a tenth of it.
+# Longer than these, and a room waits instead of learning.
 UP_SECONDS, RUN_SECONDS = 15.0, 15.0
 
 
@@ -50,7 +50,7 @@ def _jupyterlab() -> Check:
 
 
 def _memory() -> Check:
-    free = paths.memory_available()
+    free = memory.available()
     return Check(
         "memory", free >= MEMORY, f"{free // MEBIBYTE} MiB available",
         f"a learner needs {MEMORY // MEBIBYTE} MiB; close other programs",

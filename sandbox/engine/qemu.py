@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox import memory
 from sandbox.errors import SandboxError
-from sandbox.paths import cache_dir, memory_limit
+from sandbox.paths import cache_dir
 
 __all__ = [
     "PANIC",
@@ -165,10 +166,9 @@ def processors(accel: str) -> int:
 def translated_code() -> int:
     """MiB that TCG may keep translated code in, by the memory of this machine or container.
 
-    When they are full, all of it is thrown away. Two hosts that do much have 200 MiB of it: with
-    room for 160, the same commands took 12 % longer.
+    When they are full, all of it is thrown away, and translated again as it is run.
     """
-    return max(160, min(512, memory_limit() // 2**25))
+    return max(160, min(512, memory.limit() // 2**25))
 
 
 def _machine(accel: str) -> list[str]:

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox import memory
 from sandbox.errors import SandboxError
 from sandbox.labs.lab import COURSE, Lab, load, names
-from sandbox.paths import memory_available
 from sandbox.sandbox import down
 
 __all__ = [
@@ -110,7 +110,7 @@ def kept(entry: Entry, out: Path) -> dict[str, Any] | None:
 
 def workers() -> int:
     """How many submissions this machine can grade at once: a processor and memory for each."""
-    return max(1, min(os.cpu_count() or 1, memory_available() // WORKER_MEMORY))
+    return max(1, min(os.cpu_count() or 1, memory.available() // WORKER_MEMORY))
 
 
 def grade_all(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import paths
+from sandbox import memory
 from sandbox.engine import qemu
 
 
@@ -40,9 +40,9 @@ def test_no_second_processor_runs_what_the_kernel_patches_under_emulation():
 )
 def test_translated_code_has_a_share_of_the_memory(tmp_path, monkeypatch, limit, room):
     (tmp_path / "memory.max").write_text(limit + "\n")
-    monkeypatch.setattr(paths, "_MEMORY_LIMITS", (tmp_path / "memory.max", tmp_path / "none"))
+    monkeypatch.setattr(memory, "_LIMITS", (tmp_path / "memory.max", tmp_path / "none"))
     sizes = {"SC_PHYS_PAGES": 2**23, "SC_PAGE_SIZE": 4096}
-    monkeypatch.setattr(paths.os, "sysconf", sizes.__getitem__)
+    monkeypatch.setattr(memory.os, "sysconf", sizes.__getitem__)
     assert value(command("tcg"), "-accel") == f"tcg,thread=multi,tb-size={room}"
 
 

@@ -36,7 +36,7 @@ def test_a_machine_that_can_take_the_course_is_ok(tried, capsys):
 
 
 def test_too_little_memory_and_disk_are_said(tried, monkeypatch):
-    monkeypatch.setattr(workshop.paths, "memory_available", lambda: 2**30)
+    monkeypatch.setattr(workshop.memory, "available", lambda: 2**30)
     monkeypatch.setattr(workshop.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=2**20))
     found = wrong(workshop.check())
     assert {*found} == {"memory", "disk"}
