@@ -64,8 +64,10 @@ def _read(file: Path, fix: str) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("version") != VERSION:
         raise SandboxError(f"{file} is no progress of this version of the course.", fix=fix)
     found = {"learner": "", "lessons": {}, "labs": {}, **found}
-    parts = [found["lessons"], found["labs"], {"": found.get("share", {})}]
-    if not all(isinstance(part, dict) and all(map(_in_order, part.values())) for part in parts):
+    parts = [found["lessons"], found["labs"]]
+    if not isinstance(found.get("share", {}), dict) or not all(
+        isinstance(part, dict) and all(map(_in_order, part.values())) for part in parts
+    ):
         raise SandboxError(f"{file} is not in order.", fix=fix)
     return found
 

@@ -20,14 +20,14 @@ from typing import Any
 from sandbox import record
 from sandbox.errors import SandboxError
 
-__all__ = ["share_progress", "stop_sharing", "summary"]
+__all__ = ["LONGEST_NAME", "NAME", "share_progress", "stop_sharing", "summary"]
 
 SECONDS = 5.0
 # A wall that is asked too often says when to come again; longer than this is not waited.
 LONGEST_PAUSE = 10
 LONGEST_NAME = 40
-# Quizzes and labs of somebody's own may have other names.
-_KNOWN = re.compile(r"\d\d-[a-z0-9-]{1,60}")
+# Of a lesson or lab; quizzes of somebody's own may have others.
+NAME = r"[0-9]{2}-[a-z0-9-]{1,60}"
 _FAILURES = (OSError, ValueError, http.client.HTTPException)
 # Held while something is on its way, so that what is forgotten does not come after.
 _sending = threading.Lock()
@@ -55,12 +55,21 @@ def summary(kept: dict[str, Any]) -> dict[str, Any]:
         for name, lab in kept["labs"].items()
     }
     lessons, labs = (
-        {name: row for name, row in part.items() if _KNOWN.fullmatch(name)}
+        {name: row for name, row in part.items() if re.fullmatch(NAME, name)}
         for part in (lessons, labs)
     )
     return {
         "learner": sharing["learner"], "name": sharing["name"], "lessons": lessons, "labs": labs,
     }  # fmt: skip
+
+
+def _sharing(kept: dict[str, Any]) -> dict[str, str] | None:
+    """Where a learner's record is shared, and as whom; None for nowhere."""
+    found = kept.get("share")
+    parts = ("url", "token", "name", "learner")
+    if isinstance(found, dict) and all(isinstance(found.get(part), str) for part in parts):
+        return found
+    return None
 
 
 def share_progress(url: str, token: str, name: str = "") -> str:
@@ -82,6 +91,7 @@ def share_progress(url: str, token: str, name: str = "") -> str:
     kept = record.read()
     sharing = {
         "url": url.rstrip("/"), "token": token, "name": name,
+        # Who stopped while the wall was down is not forgotten there.
         "learner": kept.get("share", {}).get("learner") or secrets.token_hex(8),
     }  # fmt: skip
     try:
@@ -99,10 +109,9 @@ def share_progress(url: str, token: str, name: str = "") -> str:
 
 def stop_sharing() -> str:
     """Send nothing more, and have the wall forget you; gives a sentence. Raises SandboxError."""
-    sharing = record.read().get("share", {})
-    if "url" not in sharing:
+    sharing = _sharing(record.read())
+    if sharing is None:
         return "Nothing was shared."
-    # Whoever this is to the wall, until it has forgotten.
     me = {"learner": sharing["learner"]}
     record.change(lambda kept: kept.update(share=me))
     try:
@@ -163,7 +172,7 @@ class _Sender:
         self._due = self._works = False
 
     def give(self, kept: dict[str, Any]) -> None:
-        if "url" not in kept.get("share", {}):
+        if _sharing(kept) is None:
             return
         with self._lock:
             self._due = True
@@ -186,8 +195,8 @@ class _Sender:
             # Whatever goes wrong, the next change sends all of it again.
             with contextlib.suppress(Exception), _sending:
                 kept = record.read()
-                if "url" in kept.get("share", {}):
-                    _send("POST", kept["share"], summary(kept))
+                if sharing := _sharing(kept):
+                    _send("POST", sharing, summary(kept))
 
 
 record.listeners.append(_Sender().give)

@@ -31,23 +31,20 @@ import tornado.web
 from sandbox.errors import SandboxError
 from sandbox.labs.course import lessons, title
 from sandbox.labs.lab import load, names
-from sandbox.share import LONGEST_NAME
+from sandbox.share import LONGEST_NAME, NAME
 from sandbox.views.page import FRONTEND, template
 
-__all__ = ["Room", "application", "serve"]
+__all__ = ["Item", "Room", "items", "serve"]
 
 # A report of everything that the course has takes 6 kB.
 MOST_BYTES = 32 * 1024
 MOST_LEARNERS = 500
 # Between two reports of one learner.
 LEAST_SECONDS = 1.0
-MOST_TIME = 1e11
 ROLES = ("instructor", "learners")
 
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 10_000}
-_TIME = {"type": "number", "minimum": 0, "maximum": MOST_TIME}
-
-
+_TIME = {"type": "number", "minimum": 0, "maximum": 1e11}
 _LEARNER = r"\A[0-9a-f]{16}\Z"
 
 
@@ -56,7 +53,7 @@ def _table(fields: dict[str, Any]) -> dict[str, Any]:
         "type": "object", "properties": fields, "required": list(fields),
         "additionalProperties": False,
     }  # fmt: skip
-    names = {"pattern": r"\A[0-9]{2}-[a-z0-9-]{1,60}\Z"}
+    names = {"pattern": rf"\A{NAME}\Z"}
     return {
         "type": "object", "propertyNames": names, "additionalProperties": row, "maxProperties": 100,
     }  # fmt: skip
@@ -106,7 +103,6 @@ class Room:
     """What a room's learners have sent, in a file of SQLite. Raises SandboxError."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         try:
             path.touch(mode=0o600)
             self._base = sqlite3.connect(path)
@@ -231,7 +227,7 @@ class _Progress(_Handler):
         if problem is not None:
             self.refuse(400, f"{problem.json_path} is not as it should be.")
             return
-        now, before = self.wall.clock(), self.wall.room.seen(report["learner"])
+        now, before = time.time(), self.wall.room.seen(report["learner"])
         if before is None and self.wall.room.size() >= MOST_LEARNERS:
             self.refuse(403, f"The room is full: it has {MOST_LEARNERS} learners.")
         elif before is not None and 0 <= now - before < LEAST_SECONDS:
@@ -260,7 +256,7 @@ def _no_number(text: str) -> NoReturn:
 class _RoomNow(_Handler):
     def get(self) -> None:
         if self.may("instructor"):
-            learners = self.wall.room.learners(self.wall.clock())
+            learners = self.wall.room.learners(time.time())
             course = [dataclasses.asdict(item) for item in self.wall.course]
             self.finish({"course": course, "learners": learners})
 
@@ -281,27 +277,23 @@ class _File(_Handler):
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """A room, the course, and what tells the time (seconds since 1970)."""
+    """A room, the course, what a report is checked by, and each role's token."""
 
     room: Room
     course: tuple[Item, ...]
     validator: Any
     tokens: dict[str, str]
-    clock: Callable[[], float]
 
 
-def application(
-    room: Room, *, prefix: str = "/", clock: Callable[[], float] = time.time
-) -> tornado.web.Application:
+def _application(room: Room, prefix: str) -> tornado.web.Application:
     """The wall of that room, below the path prefix, which begins and ends with a slash."""
-    course = items()
     validator = jsonschema.Draft202012Validator(SCHEMA)
     tokens = {role: room.token(role) for role in ROLES}
-    given = {"wall": Wall(room, course, validator, tokens, clock)}
+    given = {"wall": Wall(room, items(), validator, tokens)}
     at = re.escape(prefix)
     return tornado.web.Application(
         [
-            (f"{at}", _Page, given),
+            (at, _Page, given),
             (f"{at}(wall\\.js|wall\\.css)", _File, given),
             (f"{at}room", _RoomNow, given),
             (f"{at}progress", _Progress, given),
@@ -323,6 +315,7 @@ def serve(file: Path, host: str, port: int, say: Callable[[str], None]) -> None:
         told = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", ""))
         host, port = told.hostname or host, told.port or port
     with contextlib.closing(Room(file)) as room:
+        application = _application(room, prefix)
         try:
             sockets = tornado.netutil.bind_sockets(port, host)
         except OSError as error:
@@ -338,14 +331,14 @@ def serve(file: Path, host: str, port: int, say: Callable[[str], None]) -> None:
         say("Each learner who wants to be seen runs:")
         say(f'sandbox.share_progress("{at}", "{room.token("learners")}", name="…")')
         try:
-            asyncio.run(_serve(room, sockets, prefix))
+            asyncio.run(_serve(application, sockets))
         except KeyboardInterrupt:
             say("The wall is closed; its room is kept.")
 
 
-async def _serve(room: Room, sockets: list[socket.socket], prefix: str) -> None:
+async def _serve(application: tornado.web.Application, sockets: list[socket.socket]) -> None:
     server = tornado.httpserver.HTTPServer(
-        application(room, prefix=prefix), max_body_size=MOST_BYTES, max_header_size=MOST_BYTES,
+        application, max_body_size=MOST_BYTES, max_header_size=MOST_BYTES,
         idle_connection_timeout=60, body_timeout=10,
     )  # fmt: skip
     server.add_sockets(sockets)
