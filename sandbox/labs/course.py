@@ -65,7 +65,7 @@ class CourseProgress:
     @property
     def summary(self) -> str:
         begun = sum(lesson.started for lesson in self.lessons)
-        earned, points = (sum(getattr(it, part) for it in self.labs) for part in ("best", "points"))
+        earned, points = sum(lab.best for lab in self.labs), sum(lab.points for lab in self.labs)
         return (
             f"{begun} of {len(self.lessons)} lessons begun; "
             f"{earned} of {points} points of the labs earned"
@@ -91,7 +91,7 @@ class CourseProgress:
         links = {}
         for notebook in [it.notebook for it in self.lessons] + [it.notebook for it in self.labs]:
             here = root / notebook.relative_to(COURSE.parent)
-            links[notebook] = Path(os.path.relpath(str(here), str(folder))).as_posix()
+            links[notebook] = Path(os.path.relpath(here, folder)).as_posix()
         return str(template("progress.html").render(progress=self, links=links))
 
     def save(self, path: str | Path) -> Path:
@@ -110,8 +110,9 @@ class CourseProgress:
             )
         # Whoever has the file does not share as its learner.
         kept = {key: value for key, value in record.read().items() if key != "share"}
+        text = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
         try:
-            path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
+            path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise unwritable(f"The progress could not be saved as {path}.", error) from None
         return path

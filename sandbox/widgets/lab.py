@@ -115,7 +115,10 @@ class LabPanel(Worker):
 
     def _on_start(self) -> None:
         self._report.value = ""
-        self._below.children, self._picture = (), None
+        self._below.children = ()
+        if self._picture:
+            self._picture.close()
+            self._picture = None
         self._session.start(progress=_Said(self._say))
         self._started = True
         self._start_button.description = "Start anew"
@@ -152,10 +155,8 @@ class LabPanel(Worker):
         now = snapshot(id=self._session.id)
         if self._picture is None:
             self._picture = LiveTopology()
-            self._picture.show(now, marks=self._session.marks(now))
             self._below.children = (self._picture,)
-        else:
-            self._picture.show(now, marks=self._session.marks(now))
+        self._picture.show(now, marks=self._session.marks(now))
 
     def _on_hint(self, number: int) -> None:
         self._session.hint(number)
