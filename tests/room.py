@@ -1,5 +1,6 @@
 """A room of learners, and a wall that runs: what tests of both send and read."""
 
+import contextlib
 import json
 import os
 import re
@@ -50,18 +51,18 @@ class Client:
         return json.loads(said)["learners"]
 
 
-def start(file, *options, **environment):
-    """A wall as its command starts it, and a client of it."""
+@contextlib.contextmanager
+def wall(file, **environment):
+    """A client of a wall, started as its command does, that ends with the block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "wall", "--file", str(file), "--port", "0", *options],
+        [sys.executable, "-m", "sandbox", "wall", "--file", str(file), "--port", "0"],
         stdout=subprocess.PIPE, text=True, env={**os.environ, **environment},
     )  # fmt: skip
-    said = "".join(process.stdout.readline() for _ in range(3))
-    assert "share_progress" in said, f"the wall did not start: {said}"
-    return process, Client(said)
-
-
-def end(process):
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()
+    try:
+        said = "".join(process.stdout.readline() for _ in range(3))
+        assert "share_progress" in said, f"the wall did not start: {said}"
+        yield Client(said)
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()

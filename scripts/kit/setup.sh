@@ -23,6 +23,8 @@ done
 "$python" -c 'import ensurepip' 2> /dev/null || missing="$missing python3-venv"
 [ -z "$missing" ] || fail "Please install first:$missing (these are Debian's names)."
 
+trap 'status=$?; [ $status = 0 ] || rm -rf "$target"; exit $status' EXIT
+trap 'exit 130' INT TERM
 mkdir -p "$target"
 cp -R "$kit/course/." "$target"
 cache=${WIRE_BY_WIRE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wire-by-wire}

@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -63,7 +62,7 @@ def main():
         )  # fmt: skip
         # Not of a learner's session: in JupyterLab the browser asks for the cells.
         runner = subprocess.Popen(
-            [bin_folder / "jupyter-execute", "--allow-errors", f"lessons/{lesson}.ipynb"],
+            [bin_folder / "jupyter-execute", f"lessons/{lesson}.ipynb"],
             cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         began = time.monotonic()
@@ -74,10 +73,13 @@ def main():
                 time.sleep(0.5)
         finally:
             for process in (runner, server):
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGTERM)
-                process.wait(20)
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(20)
+                process.kill()
             sandbox.down()
+    if runner.returncode:
+        sys.exit(f"lesson {lesson} did not run to its end")
     print(f"| lesson {lesson}, at its most | MiB |\n| --- | --- |")
     for kind, size in most.most_common():
         print(f"| {kind} | {size >> 20} |")

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from sandbox.labs import names
 from sandbox.wall import Room
-from tests.room import end, lab, lesson, report, start
+from tests.room import lab, lesson, report, wall
 
 LAB = names()[0]
 MINUTE = 60
@@ -26,9 +26,8 @@ def client(tmp_path):
     for number in range(3, 30):
         room.put(report(number, labs={LAB: lab(best=20)}), now)
     room.close()
-    process, client = start(tmp_path / "wall.sqlite")
-    yield client
-    end(process)
+    with wall(tmp_path / "wall.sqlite") as client:
+        yield client
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lessons.test_lessons import nbval
+from tests.nobody import as_nobody
 
 ROOT = Path(__file__).parents[2]
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -30,12 +31,7 @@ def kit(tmp_path_factory):
 def alone(kit, home, *command):
     """Run it as another user, without any network, where only /tmp and home can be written to."""
     return subprocess.run(
-        [
-            "bwrap", "--unshare-all", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL",
-            "--new-session", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev",
-            "--proc", "/proc", "--tmpfs", "/tmp", "--ro-bind", str(kit), "/tmp/kit",
-            "--bind", str(home), "/tmp/home", "--chdir", "/tmp/home", *command,
-        ],
+        [*as_nobody(("--ro-bind", kit, "/tmp/kit"), ("--bind", home, "/tmp/home")), *command],
         env={"PATH": os.environ["PATH"], "HOME": "/tmp/home", "SANDBOX_ENGINE": "vm"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -46,7 +42,7 @@ def test_the_course_is_set_up_without_a_network_and_a_lesson_runs(kit, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The course is in /tmp/home/course" in done.stdout
     # Nothing is left to be fetched or built when it is opened.
-    ready = alone(kit, tmp_path, "make", "-C", "course", "setup")
+    ready = alone(kit, tmp_path, "make", "-C", "/tmp/home/course", "setup")
     assert ready.returncode == 0, ready.stdout + ready.stderr
     course = Path("/tmp/home/course")
     ran = alone(kit, tmp_path, *nbval(course, "01-bridge", course / ".venv/bin/python"))

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 import sandbox
-from sandbox import SandboxError, capabilities, hosts
+from sandbox import SandboxError, capabilities, hosts, workshop
 from sandbox.engine import assets, qemu, snapshot
 from sandbox.engine.vm import VMEngine
 from sandbox.magic import run_cell
-from sandbox.paths import cache_dir, run_dir, run_root, state_dir
+from sandbox.paths import cache_dir, run_dir, run_root, sandbox_ids, state_dir
 from sandbox.progress import Quiet
 from sandbox.status import doctor, status
+from tests.hosts import ok, until
 
 pytestmark = pytest.mark.engine
 
@@ -128,6 +129,20 @@ def test_a_killed_dockerd_shows_in_status_and_reset_repairs(fresh):
     assert not any(host["problem"] for host in status(fresh.id)["hosts"])
 
 
+def test_the_service_docker_is_restarted_and_containers_come_back(fresh):
+    host = fresh.host("b")
+    ok(host, "docker run -d --restart unless-stopped --name web toolbox")
+    ok(host, "docker run -d --name once toolbox")
+    ok(host, "service docker restart")
+    until("docker answers", lambda: host.run("docker ps").code == 0, 60)
+    until("web runs", lambda: host.run("docker exec web true").code == 0, 60)
+    # It was killed at once, as the image asks for: 128 and SIGKILL.
+    assert (
+        ok(host, "docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' once") == "exited 137"
+    )
+    ok(host, "service docker status")
+
+
 def test_two_ups_at_once_give_one_sandbox(own):
     id, found = own(), []
     threads = [threading.Thread(target=lambda: found.append(sandbox.up(2, id=id)))
@@ -220,6 +235,17 @@ def test_doctor_names_the_engine_and_the_drivers(sandbox_up):
     assert found["engine"] == "vm"
     assert set(found["drivers"]) == set(capabilities.DRIVERS)
     assert json.dumps(found)
+
+
+def test_a_machine_is_tried_as_for_a_workshop(monkeypatch):
+    before = sandbox_ids()
+    # How long it takes here is no matter of right or wrong.
+    monkeypatch.setattr(workshop, "UP_SECONDS", 600.0)
+    monkeypatch.setattr(workshop, "RUN_SECONDS", 600.0)
+    found = workshop.check()
+    assert len(found) == 6
+    assert [it for it in found if not it.ok] == []
+    assert sandbox_ids() == before
 
 
 def test_a_cell_streams_both_outputs_in_order(sandbox_up):

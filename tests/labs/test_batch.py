@@ -14,9 +14,10 @@ import pytest
 
 from sandbox.labs import load, names
 from sandbox.labs.batch import entries
-from sandbox.labs.job import USER, manifests
+from sandbox.labs.job import manifests
 from sandbox.paths import cache_dir, sandbox_ids
 from tests.hosts import until
+from tests.nobody import USER, as_nobody
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 LAB = names()[0]
@@ -81,22 +82,18 @@ def test_a_batch_that_is_broken_off_leaves_nothing_running(classroom):
 
 
 def pod(command, folder):
-    """That command as a pod of the Job runs it: no root, no capability, no network, and nothing
-    to write to but the graded folder, the sandbox's cache and a /tmp of its own.
-    """
-    here = [["--ro-bind", str(path), str(path)] for path in (ROOT, Path(sys.prefix))]
-    cache = str(cache_dir())
+    """That command of a pod of the Job, as the pod would run it."""
+    cache = cache_dir()
+    binds = [("--ro-bind", path, path) for path in (ROOT, sys.prefix)] + [
+        ("--bind", cache, cache),
+        ("--ro-bind", folder / "submitted", "/tmp/class/submitted"),
+        ("--bind", folder / "graded", "/tmp/class/graded"),
+    ]
     return subprocess.Popen(
-        [
-            "bwrap", "--unshare-all", "--uid", str(USER), "--gid", str(USER), "--cap-drop", "ALL",
-            "--new-session", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev",
-            "--proc", "/proc", "--tmpfs", "/tmp", *here[0], *here[1], "--bind", cache, cache,
-            "--ro-bind", str(folder / "submitted"), "/tmp/class/submitted",
-            "--bind", str(folder / "graded"), "/tmp/class/graded", "--chdir", "/tmp", *command,
-        ],
+        [*as_nobody(*binds), *command],
         env={
             "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}", "HOME": "/tmp",
-            "WIRE_BY_WIRE_CACHE": cache, "SANDBOX_ENGINE": "vm",
+            "WIRE_BY_WIRE_CACHE": str(cache), "SANDBOX_ENGINE": "vm",
         },
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -105,14 +102,13 @@ def pod(command, folder):
 def test_the_pods_of_a_job_grade_a_class_without_privileges(classroom):
     (classroom / "graded").mkdir()
     _, job = manifests(entries(classroom / "submitted"), image="-", claim="-")
-    [container] = job["spec"]["template"]["spec"]["containers"]
+    spec = job["spec"]["template"]["spec"]
+    assert spec["securityContext"]["runAsUser"] == USER
+    [container] = spec["containers"]
     pods = []
     for index in range(job["spec"]["completions"]):
-        given = {"$(JOB_COMPLETION_INDEX)": str(index), "/class/": "/tmp/class/"}
-        arguments = container["command"]
-        for old, new in given.items():
-            arguments = [it.replace(old, new) for it in arguments]
-        pods.append(pod(arguments, classroom))
+        words = [it.replace("$(JOB_COMPLETION_INDEX)", str(index)) for it in container["command"]]
+        pods.append(pod([it.replace("/class/", "/tmp/class/") for it in words], classroom))
     said = [it.communicate()[0] for it in pods]
     assert [it.returncode for it in pods] == [0, 0, 1], said
     # They leave the table of all to who started them.

@@ -13,14 +13,15 @@ LAB = names()[0]
 
 
 @pytest.fixture
-def session(sandbox_up, tmp_path, monkeypatch):
-    monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path))
+def session(sandbox_up):
     return sandbox.lab(LAB, "ada")
 
 
 def test_a_lab_is_started_done_checked_and_begun_anew(session):
     session.start(progress=Quiet())
     assert session.check().earned == 0
+    views = session.topology().data()["views"].values()
+    assert all("wrong" in [it.get("change") for it in view["nodes"]] for view in views)
     session.hint(1)
     session.hint(1)
     run_commands(sandbox.find(), session.lab.hidden().solution, "The solution")

@@ -29,12 +29,6 @@ TAKEN = [
 ]
 
 
-@pytest.fixture
-def data(tmp_path, monkeypatch):
-    monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path / "data"))
-    return tmp_path
-
-
 def drawn(facts):
     """Everything that a scenario drew, by kind."""
     values = [getattr(facts, name) for name in facts.__dataclass_fields__]
@@ -255,7 +249,7 @@ def test_hints_cost_more_the_more_they_tell():
     assert [next_cost(task, {"one": taken}) for taken in range(5)] == [0, 3, 6, 15, 0]
 
 
-def test_hints_and_answers_are_kept(data):
+def test_hints_and_answers_are_kept():
     session = Session(load(LABS[0], "ada"), "none")
     first = session.hint(1)
     assert session.hint(1) != first
@@ -268,13 +262,13 @@ def test_hints_and_answers_are_kept(data):
         again.answer("What?", "x")
 
 
-def test_a_lab_that_was_not_started_is_not_checked(data, cache):
+def test_a_lab_that_was_not_started_is_not_checked(cache):
     with pytest.raises(sandbox.SandboxError, match="is not set up") as told:
         Session(load(LABS[0], "ada"), "none").check()
     assert "lab.start()" in str(told.value)
 
 
-def test_the_learner_is_kept_and_drawn_once(data):
+def test_the_learner_is_kept_and_drawn_once():
     drawn_once = record.learner()
     assert drawn_once
     assert record.learner() == drawn_once
@@ -282,7 +276,7 @@ def test_the_learner_is_kept_and_drawn_once(data):
     assert record.learner() == "ada"
 
 
-def test_a_record_that_is_not_ours_is_left_alone(data):
+def test_a_record_that_is_not_ours_is_left_alone():
     record.path().write_text("{")
     with pytest.raises(sandbox.SandboxError, match="cannot be read"):
         record.learner("ada")
@@ -372,20 +366,20 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_graded(tmp_p
 
 
 @pytest.mark.parametrize("name", [5, "", None])
-def test_a_name_that_is_none_is_told(data, name):
+def test_a_name_that_is_none_is_told(name):
     with pytest.raises(sandbox.SandboxError):
         sandbox.lab(name)
     with pytest.raises(sandbox.SandboxError, match="is no learner's name"):
         sandbox.lab(LABS[0], 5)
 
 
-def test_what_cannot_be_kept_is_told(data, monkeypatch):
+def test_what_cannot_be_kept_is_told(monkeypatch):
     record.path().with_suffix(".new").mkdir()
     with pytest.raises(sandbox.SandboxError, match="cannot be kept"):
         record.learner("ada")
 
 
-def test_an_answer_of_a_cell_stands_until_another_is_written_on_the_page(data, cache):
+def test_an_answer_of_a_cell_stands_until_another_is_written_on_the_page(cache):
     session = Session(load("11-read-a-capture", "ada"), "none")
     panel = panel_of(session)
     question, other = session.lab.questions[:2]
@@ -398,7 +392,7 @@ def test_an_answer_of_a_cell_stands_until_another_is_written_on_the_page(data, c
     assert record.of_lab(session.lab.name)["answers"][other] == "written"
 
 
-def test_what_a_check_found_wrong_is_marked_where_it_is(data):
+def test_what_a_check_found_wrong_is_marked_where_it_is():
     def finding(state, *places):
         return Finding(state, "wanted", "seen", places)
 
@@ -417,7 +411,7 @@ def test_what_a_check_found_wrong_is_marked_where_it_is(data):
     ]
 
 
-def test_a_sandbox_has_one_panel_of_a_lab(data):
+def test_a_sandbox_has_one_panel_of_a_lab():
     session = Session(load(LABS[0], "ada"), "none")
     first = panel_of(session)
     assert panel_of(session) is not first

@@ -16,9 +16,10 @@ from typing import ClassVar
 import pytest
 
 import sandbox
-from sandbox import record, share, wall
+from sandbox import record, share
+from sandbox import wall as served
 from sandbox.labs import names
-from tests.room import end, lab, lesson, report, start
+from tests.room import lab, lesson, report, wall
 
 LAB = names()[0]
 NOW = 1_000_000.0
@@ -31,9 +32,8 @@ def wall_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def running(wall_file):
-    process, client = start(wall_file)
-    yield client
-    end(process)
+    with wall(wall_file) as client:
+        yield client
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_what_a_learner_sends_is_in_the_room(client):
 
 def test_a_later_report_takes_the_place_of_the_earlier(client):
     client.send(report(labs={LAB: lab(best=40)}))
-    time.sleep(wall.LEAST_SECONDS)
+    time.sleep(served.LEAST_SECONDS)
     assert client.send(report(labs={LAB: lab(best=60)}))[0] == 200
     assert [it["labs"][LAB]["best"] for it in client.room()] == [60]
 
@@ -126,7 +126,7 @@ def test_two_hundred_learners_are_seen(client):
             while (
                 client.send(report(number, labs={LAB: lab(best=best)}, name=f"n{number}"))[0] == 429
             ):
-                time.sleep(wall.LEAST_SECONDS)
+                time.sleep(served.LEAST_SECONDS)
         return number
 
     with ThreadPoolExecutor(200) as pool:
@@ -148,10 +148,9 @@ def test_the_page_has_nothing_of_the_room_and_no_script_but_its_own(client):
 
 def test_a_room_outlives_its_server(client, wall_file):
     client.send(report(name="Ada"))
-    process, second = start(wall_file)
-    assert (second.instructor, second.learners) == (client.instructor, client.learners)
-    assert [it["name"] for it in second.room()] == ["Ada"]
-    end(process)
+    with wall(wall_file) as second:
+        assert (second.instructor, second.learners) == (client.instructor, client.learners)
+        assert [it["name"] for it in second.room()] == ["Ada"]
     assert stat.S_IMODE(wall_file.stat().st_mode) == 0o600
 
 
@@ -164,11 +163,10 @@ def test_as_a_service_of_a_hub_it_is_below_the_hubs_path(tmp_path):
         "JUPYTERHUB_SERVICE_PREFIX": "/services/wall/",
         "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
     }
-    process, client = start(tmp_path / "wall.sqlite", **told)
-    assert client.page == "https://YOUR-HUB/services/wall/"
-    client.page = f"http://127.0.0.1:{port}/services/wall/"
-    assert client.send(report())[0] == 200
-    end(process)
+    with wall(tmp_path / "wall.sqlite", **told) as client:
+        assert client.page == "https://YOUR-HUB/services/wall/"
+        client.page = f"http://127.0.0.1:{port}/services/wall/"
+        assert client.send(report())[0] == 200
 
 
 def test_in_a_learners_server_of_a_hub_it_listens_where_it_is_told(tmp_path):
@@ -176,9 +174,8 @@ def test_in_a_learners_server_of_a_hub_it_listens_where_it_is_told(tmp_path):
         "JUPYTERHUB_SERVICE_PREFIX": "/user/ada/",
         "JUPYTERHUB_SERVICE_URL": "http://0.0.0.0:1/",
     }
-    process, client = start(tmp_path / "wall.sqlite", **told)
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", client.page)
-    end(process)
+    with wall(tmp_path / "wall.sqlite", **told) as client:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", client.page)
 
 
 def test_a_port_that_is_taken_is_one_message(client, tmp_path):
@@ -193,14 +190,14 @@ def test_a_port_that_is_taken_is_one_message(client, tmp_path):
 
 def test_a_room_that_cannot_be_kept_is_one_message(tmp_path):
     with pytest.raises(sandbox.SandboxError, match="cannot be kept"):
-        wall.Room(tmp_path / "none" / "wall.sqlite")
+        served.Room(tmp_path / "none" / "wall.sqlite")
     (tmp_path / "text").write_text("no database at all, but quite some text " * 20)
     with pytest.raises(sandbox.SandboxError, match="cannot be kept"):
-        wall.Room(tmp_path / "text")
+        served.Room(tmp_path / "text")
 
 
 def test_how_long_somebody_is_at_an_item_is_told_by_the_walls_clock(tmp_path):
-    room = wall.Room(tmp_path / "wall.sqlite")
+    room = served.Room(tmp_path / "wall.sqlite")
     room.put(report(lessons={"01-bridge": lesson(5e9)}), NOW)
     room.put(report(lessons={"01-bridge": lesson(5e9, answered=1)}), NOW + 60)
     [found] = room.learners(NOW + 90)
@@ -211,11 +208,11 @@ def test_how_long_somebody_is_at_an_item_is_told_by_the_walls_clock(tmp_path):
 
 
 def test_a_full_room_takes_nobody_else(client, wall_file):
-    room = wall.Room(wall_file)
-    for number in range(wall.MOST_LEARNERS):
+    room = served.Room(wall_file)
+    for number in range(served.MOST_LEARNERS):
         room.put(report(number), NOW)
     room.close()
-    assert client.send(report(wall.MOST_LEARNERS))[0] == 403
+    assert client.send(report(served.MOST_LEARNERS))[0] == 403
     assert client.send(report(3))[0] == 200
 
 
@@ -286,7 +283,7 @@ def test_what_waits_to_be_sent_does_not_come_after_it_was_forgotten(client):
     for number in range(5):
         record.answer_quiz("01-bridge", f"question {number}", True, 5)
     assert "has forgotten you" in sandbox.stop_sharing()
-    time.sleep(2 * wall.LEAST_SECONDS + 0.5)
+    time.sleep(2 * served.LEAST_SECONDS + 0.5)
     assert client.room() == []
     assert sandbox.stop_sharing() == "Nothing was shared."
 

@@ -1,0 +1,90 @@
+"""The kit's set-up where something is missing, or goes wrong: one line, and nothing left behind."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+# What it calls itself, and what it asks for.
+TOOLS = ("dirname", "ls", "tr", "mkdir", "cp", "rm", "tar", "gzip")
+NEEDED = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mke2fs": "e2fsprogs",
+    "make": "make",
+}
+
+
+@pytest.fixture
+def kit(tmp_path):
+    """A kit whose hosts are no archive."""
+    folder = tmp_path / "kit"
+    (folder / "course").mkdir(parents=True)
+    (folder / "wheels" / VERSION).mkdir(parents=True)
+    (folder / "hosts.tar.gz").write_text("nothing")
+    shutil.copy(ROOT / "scripts/kit/setup.sh", folder)
+    return folder
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A PATH of nothing but what the set-up needs."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in TOOLS:
+        (folder / name).symlink_to(shutil.which(name))
+    (folder / "python3").symlink_to(sys.executable)
+    for name in NEEDED:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def set_up(kit, path):
+    home = kit.parent / "home"
+    home.mkdir(exist_ok=True)
+    done = subprocess.run(
+        ["/bin/sh", kit / "setup.sh"], capture_output=True, text=True, check=False,
+        env={"PATH": str(path), "HOME": str(home)},
+    )  # fmt: skip
+    return done.returncode, done.stderr, home / "wire-by-wire"
+
+
+# mke2fs is looked for in /sbin, too, where this machine has it.
+@pytest.mark.parametrize("program", [name for name in NEEDED if name != "mke2fs"])
+def test_a_program_that_is_missing_is_named_by_its_package(kit, path, program):
+    (path / program).unlink()
+    code, said, course = set_up(kit, path)
+    assert (code, said) == (
+        1, f"Please install first: {NEEDED[program]} (these are Debian's names).\n",
+    )  # fmt: skip
+    assert not course.exists()
+
+
+def test_a_python_that_the_kit_has_nothing_for_is_said(kit, path):
+    (kit / "wheels" / VERSION).rename(kit / "wheels" / "3.99")
+    code, said, course = set_up(kit, path)
+    assert code == 1
+    assert said == "This kit has packages for Python 3.99 only. Install one of them.\n"
+    assert not course.exists()
+
+
+def test_what_goes_wrong_leaves_no_course_behind(kit, path):
+    code, said, course = set_up(kit, path)
+    assert code != 0
+    assert "tar" in said or "gzip" in said
+    assert not course.exists()
+
+
+def test_a_folder_that_is_there_is_left_alone(kit, path):
+    course = kit.parent / "home" / "wire-by-wire"
+    course.mkdir(parents=True)
+    (course / "mine").write_text("")
+    code, said, _ = set_up(kit, path)
+    assert code == 1
+    assert "is there already" in said
+    assert (course / "mine").exists()
