@@ -9,6 +9,9 @@ run folder, all unix sockets with mode 0600:
     host-a.sock            that host's Engine API
     host-a.agent.sock      that host's agent
     control.sock           one JSON line in, one out: {"do": "status" | "reset" | "stop"}
+
+A VM that nobody uses is paused, and goes on at the next connection: emulated, its idle kernel alone
+keeps a part of a processor busy.
 """
 
 from __future__ import annotations
@@ -40,7 +43,10 @@ CONTROL = "control.sock"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a supervisor is told. Paths are strings, memory is MiB."""
+    """What a supervisor is told.
+
+    Paths are strings, memory is MiB. idle: seconds without use until the VM is paused, 0 for never.
+    """
 
     base: str
     snapshot: str
@@ -49,6 +55,7 @@ class Settings:
     hosts: list[str]
     internet: bool
     recipe: str
+    idle: float
 
 
 class Supervisor:
@@ -56,12 +63,16 @@ class Supervisor:
 
     def __init__(self, sandbox_id: str, settings: Settings) -> None:
         self._settings = settings
+        self._agents = {link.host_agent(host) for host in settings.hosts}
         self._run, self._state = run_dir(sandbox_id), state_dir(sandbox_id)
         self._loop = Loop()
         self._mux: Mux | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._monitor: qemu.Monitor | None = None
         self._running = True
         self._stopping: list[socket.socket] = []
+        self._paused = False
+        self._frames, self._used = 0, time.monotonic()
 
     def start(self) -> None:
         """Resume the VM and serve its sockets. Raises SandboxError."""
@@ -73,13 +84,50 @@ class Supervisor:
             targets[f"{host}.sock"] = link.host_engine(host)
             targets[f"{host}.agent.sock"] = link.host_agent(host)
         for name, target in targets.items():
-            link.listen(self._loop, lambda: self._mux, self._run / name, target)
+            link.listen(self._loop, self._awake, self._run / name, target)
         self._listen_control()
 
     def serve(self) -> None:
         """Carry on until told to stop or the VM ends."""
         while self._running:
-            self._loop.step()
+            # A link that waits is no use of the VM, but what comes over one is.
+            self._loop.step(self._left() if self._settings.idle else None)
+            if self._running and self._settings.idle:
+                self._rest()
+
+    def _left(self) -> float | None:
+        """Seconds until the VM may be paused; None if it is."""
+        if self._paused:
+            return None
+        return max(0.0, self._used + self._settings.idle - time.monotonic())
+
+    def _rest(self) -> None:
+        """Pause a VM that is not used, and let one that is used go on."""
+        if self._mux is None or self._monitor is None:
+            return
+        # A command that is silent is still at work, and so is a capture.
+        at_work = any(target in self._agents for target in self._mux.targets())
+        if at_work or self._mux.frames != self._frames:
+            self._wake()
+            self._frames, self._used = self._mux.frames, time.monotonic()
+        elif not self._paused and self._left() == 0:
+            self._monitor.execute("stop")
+            self._paused = True
+
+    def _awake(self) -> Mux | None:
+        self._wake()
+        return self._mux
+
+    def _wake(self) -> None:
+        if not self._paused or self._monitor is None:
+            return
+        self._monitor.execute("cont")
+        self._paused = False
+        try:
+            # The guest's clock stood still.
+            self._resumed(internet=False)
+        except SandboxError as error:
+            print(error, file=sys.stderr)
 
     def clean(self) -> None:
         """End the VM and remove what is this sandbox's alone."""
@@ -122,16 +170,22 @@ class Supervisor:
         self._process, monitor, port = qemu.spawn(spec, self._settings.accelerator, log)
         monitor.load(snapshot / "state")
         monitor.execute("cont")
-        monitor.close()
+        self._monitor, self._paused = monitor, False
         self._mux = Mux(self._loop, port, ended=self._vm_ended)
         self._mux.hello()
+        self._resumed(internet=self._settings.internet)
+        self._frames, self._used = self._mux.frames, time.monotonic()
+
+    def _resumed(self, *, internet: bool) -> None:
+        """Tell the guest what time it is. internet: whether to open the way out, too."""
+        assert self._mux
         ours, theirs = socket.socketpair()
         self._mux.open(theirs, link.VM_AGENT)
         request = {
             "op": "resume",
             "time": time.time(),
             "seed": os.urandom(64).hex(),
-            "internet": self._settings.internet,
+            "internet": internet,
         }
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(link.ask, ours, json.dumps(request).encode(), 20)
@@ -148,6 +202,9 @@ class Supervisor:
             self._process.kill()
             self._process.wait()
             self._process = None
+        if self._monitor:
+            self._monitor.close()
+            self._monitor = None
         if self._mux:
             self._mux.close()
             self._mux = None
@@ -162,6 +219,7 @@ class Supervisor:
         return {
             "pid": pid,
             "supervisor": os.getpid(),
+            "paused": self._paused,
             **dataclasses.asdict(self._settings),
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import select
 import shutil
@@ -23,6 +24,8 @@ __all__ = ["VMEngine"]
 
 SUPERVISOR = "sandbox.engine.supervisor"
 END_SECONDS = 1.0
+# A learner who reads for longer than this gets the processor back.
+IDLE_SECONDS = 120.0
 
 
 class VMEngine:
@@ -48,6 +51,7 @@ class VMEngine:
         self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
     ) -> EngineState:
         """See ``Engine.start``."""
+        idle = _idle()
         with companion.starting(sandbox_id, progress):
             told = _control(sandbox_id, "status")
             if told and _matches(told, recipe, internet):
@@ -65,6 +69,7 @@ class VMEngine:
                 hosts=list(recipe.hosts),
                 internet=internet,
                 recipe=recipe.key,
+                idle=idle,
             )
             companion.launch(SUPERVISOR, sandbox_id, dataclasses.asdict(settings))
             told = _control(sandbox_id, "status")
@@ -135,6 +140,19 @@ class VMEngine:
     def agent_path(self, sandbox_id: str, host: str) -> str:
         """See ``Engine.agent_path``."""
         return f"{run_dir(sandbox_id)}/{host}.agent.sock"
+
+
+def _idle() -> float:
+    """Seconds without use after which a VM is paused, 0 for never: ``SANDBOX_IDLE_SECONDS``."""
+    said = os.environ.get("SANDBOX_IDLE_SECONDS") or str(IDLE_SECONDS)
+    with contextlib.suppress(ValueError):
+        if 0 <= float(said) < math.inf:
+            return float(said)
+    raise SandboxError(
+        f"SANDBOX_IDLE_SECONDS is {said!r}.",
+        why="it is how many seconds without use pass before the VM is paused",
+        fix="set it to a number such as 120, to 0 for never, or unset it",
+    )
 
 
 def _matches(told: dict[str, Any], recipe: Recipe, internet: bool) -> bool:

@@ -63,11 +63,11 @@ class Loop:
 
 
 class _Stream:
-    __slots__ = ("credit", "out", "peer_ended", "sent_eof", "sock")
+    __slots__ = ("credit", "out", "peer_ended", "sent_eof", "sock", "target")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, target: str) -> None:
         sock.setblocking(False)
-        self.sock = sock
+        self.sock, self.target = sock, target
         self.out = bytearray()
         self.credit = WINDOW
         self.sent_eof = False
@@ -81,6 +81,8 @@ class Mux:
     dial: given a target's name, gives a connected socket or raises OSError; None on the
         side that opens streams.
     ended: called once when the link closes.
+
+    frames: how many went either way so far.
     """
 
     def __init__(
@@ -98,7 +100,12 @@ class Mux:
         self._inbox = bytearray()
         self._outbox = bytearray()
         self._full = False
+        self.frames = 0
         self._watch_link()
+
+    def targets(self) -> list[str]:
+        """What the open streams lead to."""
+        return [stream.target for stream in self._streams.values()]
 
     def hello(self) -> None:
         """Tell the other side to forget every stream of an earlier session."""
@@ -108,7 +115,7 @@ class Mux:
         """Join sock to a new stream that the other side connects to target."""
         stream_id, self._next = self._next, self._next + 1
         self._send(OPEN, stream_id, target.encode())
-        self._add(stream_id, sock)
+        self._add(stream_id, sock, target)
 
     def close(self) -> None:
         """Close every stream and the link."""
@@ -121,8 +128,8 @@ class Mux:
             if self._ended:
                 self._ended()
 
-    def _add(self, stream_id: int, sock: socket.socket) -> None:
-        self._streams[stream_id] = _Stream(sock)
+    def _add(self, stream_id: int, sock: socket.socket, target: str) -> None:
+        self._streams[stream_id] = _Stream(sock, target)
         self._watch(stream_id)
 
     def _drop(self, stream_id: int) -> None:
@@ -131,6 +138,7 @@ class Mux:
         stream.sock.close()
 
     def _send(self, kind: int, stream_id: int, payload: bytes = b"") -> None:
+        self.frames += 1
         self._outbox += HEADER.pack(kind, stream_id, len(payload)) + payload
         self._flush()
 
@@ -192,6 +200,7 @@ class Mux:
         del self._inbox[:start]
 
     def _on_frame(self, kind: int, stream_id: int, payload: bytes) -> None:
+        self.frames += 1
         if kind == HELLO:
             for old in list(self._streams):
                 self._drop(old)
@@ -202,7 +211,7 @@ class Mux:
             except OSError as error:
                 self._send(RESET, stream_id, str(error).encode())
             else:
-                self._add(stream_id, sock)
+                self._add(stream_id, sock, payload.decode())
             return
         stream = self._streams.get(stream_id)
         if stream is None:

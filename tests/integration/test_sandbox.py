@@ -19,6 +19,7 @@ import sandbox
 from sandbox import SandboxError, capabilities, hosts, workshop
 from sandbox.engine import assets, qemu, snapshot
 from sandbox.engine.vm import VMEngine
+from sandbox.events import EngineEvents
 from sandbox.magic import run_cell
 from sandbox.paths import cache_dir, run_dir, run_root, sandbox_ids, state_dir
 from sandbox.progress import Quiet
@@ -83,6 +84,47 @@ def test_sockets_are_the_owners_alone_and_nothing_listens_on_tcp(sandbox_up):
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             assert f"socket:[{line.split()[9]}]" not in inodes
+
+
+def busy(pid, seconds):
+    """The part of a processor that a process takes during that many seconds."""
+
+    def taken():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    before = taken()
+    time.sleep(seconds)
+    return (taken() - before) / seconds
+
+
+def test_a_vm_that_nobody_uses_is_paused_until_somebody_does(own, monkeypatch):
+    monkeypatch.setenv("SANDBOX_IDLE_SECONDS", "2")
+    box = sandbox.up(2, id=own())
+    pid = VMEngine().state(box.id).pid
+    host = box.host("a")
+    # A live picture follows events for as long as it is open.
+    changed = threading.Event()
+    events = EngineEvents([host], changed.set)
+    try:
+        host.run("docker run -d --name timer toolbox sh -c 'sleep 5; echo over'")
+        time.sleep(4)
+        assert busy(pid, 6) <= 0.02
+        assert host.run("docker logs timer").stdout == ""
+        assert abs(float(host.run("date +%s.%N").stdout) - time.time()) < 2
+        # What is silent is at work.
+        assert host.run("sleep 7; docker logs timer", timeout=20).stdout == "over\n"
+        time.sleep(4)
+        assert busy(pid, 2) <= 0.02
+        changed.clear()
+        assert host.client.containers.get("timer").status == "exited"
+        host.client.containers.get("timer").remove()
+        assert changed.wait(10)
+    finally:
+        events.close()
+    time.sleep(4)
+    box.reset(Quiet())
+    assert host.run("docker ps -aq").stdout == ""
 
 
 def test_reset_forgets_what_the_learner_did(fresh):

@@ -97,6 +97,23 @@ def test_streams_do_not_mix(ends):
         assert read_all(sock) == b"%d" % number * 1000
 
 
+def test_an_end_knows_what_is_open_and_whether_anything_came(ends):
+    conn = ends.open("echo")
+    conn.sendall(b"x")
+    assert conn.recv(1) == b"x"
+    assert ends.near.targets() == ends.far.targets() == ["echo"]
+    frames = ends.near.frames
+    conn.sendall(b"y")
+    assert conn.recv(1) == b"y"
+    assert ends.near.frames > frames
+    conn.close()
+    for _ in range(100):
+        if not ends.near.targets():
+            break
+        time.sleep(0.05)
+    assert ends.near.targets() == []
+
+
 def test_a_target_that_refuses_ends_the_stream(ends):
     with ends.open("nowhere") as sock:
         assert sock.recv(1) == b""

@@ -10,7 +10,9 @@ import sandbox
 from sandbox import hosts
 from sandbox.__main__ import main
 from sandbox.engine import assets
+from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
+from sandbox.progress import Quiet
 
 
 def test_the_public_surface_is_pinned():
@@ -64,6 +66,13 @@ def test_an_unknown_engine_is_one_message(monkeypatch):
     monkeypatch.setenv("SANDBOX_ENGINE", "podman")
     with pytest.raises(SandboxError, match="docker or to vm"):
         sandbox.up(id="none-such")
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "inf", "nan"])
+def test_a_wrong_time_until_a_pause_is_one_message(monkeypatch, cache, seconds):
+    monkeypatch.setenv("SANDBOX_IDLE_SECONDS", seconds)
+    with pytest.raises(SandboxError, match="SANDBOX_IDLE_SECONDS is"):
+        VMEngine().start("x", hosts.recipe(1), internet=False, progress=Quiet())
 
 
 def test_nothing_installed_says_what_to_install(monkeypatch, cache):
