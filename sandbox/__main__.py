@@ -124,10 +124,18 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     from sandbox import hosts
+    from sandbox.engine import archive
     from sandbox.engine.choose import choose
 
     progress = TextProgress()
-    where = choose(options.id).build(hosts.recipe(options.hosts), progress)
+    engine = choose(options.id)
+    where = engine.build(hosts.recipe(options.hosts), progress)
+    if options.pack:
+        if engine.name != "vm":
+            raise SandboxError("Only the embedded VM's files can be packed.",
+                               fix="set SANDBOX_ENGINE=vm")  # fmt: skip
+        progress.step("Packing them")
+        where = str(archive.pack(options.pack.absolute(), Path(where)))
     progress.done(f"What the hosts need is ready: {where}")
     return 0
 
@@ -188,6 +196,8 @@ def _parser() -> argparse.ArgumentParser:
                        help="try a sandbox here, as the day before a workshop")  # fmt: skip
     build = command("build", _build, "make the VM's files now, so that up takes a second")
     build.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
+    build.add_argument("--pack", type=Path, metavar="FOLDER",
+                       help="write them there as one file too, for WIRE_BY_WIRE_HOSTS")  # fmt: skip
     shell = command("shell", _shell, "open a shell on a host, or in a container there")
     shell.add_argument("host", help="such as host-a")
     shell.add_argument("container", nargs="?", default="", help="the name of one on that host")

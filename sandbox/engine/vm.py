@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox.engine import assets, companion, link, qemu, snapshot
+from sandbox.engine import archive, assets, companion, link, qemu, snapshot
 from sandbox.engine.base import EngineState, Recipe
 from sandbox.engine.supervisor import CONTROL, Settings
 from sandbox.errors import SandboxError
@@ -43,6 +43,7 @@ class VMEngine:
         return str(self._snapshot(recipe, progress))
 
     def _snapshot(self, recipe: Recipe, progress: Progress) -> Path:
+        archive.unpack(progress)
         base = assets.base(progress)
         accelerator, _ = qemu.accelerator(base)
         return snapshot.take(recipe, base, accelerator, progress)

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from sandbox import hosts
-from sandbox.engine import assets
+from sandbox.engine import archive
 from sandbox.engine.vm import VMEngine
 from sandbox.progress import TextProgress
 
@@ -31,18 +31,14 @@ def build(file: Path, versions: tuple[str, ...] = VERSIONS) -> None:
         kit = Path(folder) / "kit"
         (kit / "course").mkdir(parents=True)
         shutil.copy(Path(__file__).with_name("setup.sh"), kit)
-        archive = kit / "course.tar"
-        _run("git", "-C", ROOT, "archive", "--output", archive, "HEAD")
-        _run("tar", "--extract", "--file", archive, "--directory", kit / "course")
-        archive.unlink()
+        course = kit / "course.tar"
+        _run("git", "-C", ROOT, "archive", "--output", course, "HEAD")
+        _run("tar", "--extract", "--file", course, "--directory", kit / "course")
+        course.unlink()
         for version in versions:
             _wheels(kit / "wheels" / version, version)
         snapshot = Path(VMEngine().build(hosts.recipe(2), TextProgress()))
-        # The files of the VM are sparse; tar keeps their holes.
-        _run(
-            "tar", "--create", "--sparse", "--gzip", "--file", kit / "hosts.tar.gz",
-            "--directory", snapshot.parent, assets.base_path().name, snapshot.name,
-        )  # fmt: skip
+        archive.pack(kit / "hosts", snapshot, "gz")
         _run("tar", "--create", "--file", file, "--directory", folder, "kit")
     print(f"{file}: {file.stat().st_size >> 20} MiB, for Python {', '.join(versions)}")
 

@@ -27,11 +27,9 @@ trap 'status=$?; [ $status = 0 ] || rm -rf "$target"; exit $status' EXIT
 trap 'exit 130' INT TERM
 mkdir -p "$target"
 cp -R "$kit/course/." "$target"
-cache=${WIRE_BY_WIRE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wire-by-wire}
-mkdir -p "$cache"
-echo "Unpacking the hosts"
-tar --extract --gzip --file "$kit/hosts.tar.gz" --directory "$cache"
 echo "Installing the Python packages"
 cd "$target"
+export WIRE_BY_WIRE_HOSTS="$kit/hosts" SANDBOX_ENGINE=vm
 PIP_NO_INDEX=1 PIP_FIND_LINKS="$kit/wheels/$version" make --silent PYTHON="$python" .venv/ready
+.venv/bin/python -m sandbox build
 echo "The course is in $target. Open it there with: make lab"

@@ -1,0 +1,145 @@
+"""The hosts' files in one file, for a machine or an image that builds nothing.
+
+Nearly all of the memory that a snapshot saves is what the guest has read of its root. Such pages
+are not in the archive a second time:
+
+    ram.map     for each page of ``ram`` 0 for an empty one, n for the root's block n - 1, or OWN
+    ram.own     the pages that the map calls OWN, one after the other
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import shutil
+import subprocess
+import tempfile
+from array import array
+from pathlib import Path
+
+from sandbox.engine import assets
+from sandbox.errors import SandboxError
+from sandbox.paths import cache_dir
+from sandbox.progress import Progress
+
+__all__ = ["pack", "unpack"]
+
+# ext4's blocks and the guest's pages are of that size.
+PAGE = 4096
+OWN = 2**32 - 1
+# A window of 128 MiB is the largest that every zstd unpacks without being told.
+COMPRESSORS = {"gz": "gzip", "zst": "zstd -6 -T0 --long=27"}
+
+
+def pack(folder: Path, snapshot: Path, compression: str = "zst") -> Path:
+    """Write the base and that snapshot of it into folder, and return the file.
+
+    compression: ``zst``, or ``gz`` for machines that may lack zstd. Raises SandboxError if a
+    program is missing or the disk is full.
+    """
+    base = assets.base_path()
+    file = folder / f"{base.name}.tar.{compression}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        part = Path(work) / snapshot.name
+        part.mkdir()
+        _divide(snapshot / "ram", base / "root", part)
+        kept = [f"{snapshot.name}/{path.name}" for path in snapshot.iterdir()
+                if path.name not in ("ram", "in-use")]  # fmt: skip
+        parts = [f"{snapshot.name}/{name}" for name in ("ram.map", "ram.own")]
+        _tar(
+            # The disk of /var/lib/docker is mostly holes.
+            "--create", "--sparse", "--exclude=in-use",
+            "--use-compress-program", COMPRESSORS[compression], "--file", f"{work}/all",
+            "--directory", base.parent, base.name, *kept, "--directory", work, *parts,
+        )  # fmt: skip
+        Path(work, "all").rename(file)
+    return file
+
+
+def unpack(progress: Progress) -> None:
+    """Unpack the archive that WIRE_BY_WIRE_HOSTS offers into the cache, if it is of use there.
+
+    Raises SandboxError if it is damaged or the disk is full.
+    """
+    file = assets.offered()
+    if file is None:
+        return
+    with assets.locked(progress):
+        if assets.complete(assets.base_path()):
+            return
+        progress.step("Unpacking the hosts", left=assets.SECONDS["unpack"])
+        with tempfile.TemporaryDirectory(dir=cache_dir(), suffix=".new") as work:
+            _tar("--extract", "--file", file, "--directory", work)
+            fresh = Path(work)
+            base = fresh / assets.base_path().name
+            try:
+                for snapshot in fresh.glob("snapshot-*"):
+                    _join(snapshot, base / "root")
+                    shutil.rmtree(cache_dir() / snapshot.name, ignore_errors=True)
+                    snapshot.rename(cache_dir() / snapshot.name)
+                base.rename(assets.base_path())
+            except OSError as error:
+                raise assets.unwritable(str(error)) from error
+
+
+def _divide(ram: Path, root: Path, part: Path) -> None:
+    """Write ram.map and ram.own to part."""
+    pages = array("I")
+    with ram.open("rb") as memory, _mapped(root) as blocks, (part / "ram.own").open("wb") as own:
+        places = {
+            _digest(blocks[at : at + PAGE]): at // PAGE + 1 for at in range(0, len(blocks), PAGE)
+        }
+        while page := memory.read(PAGE):
+            if not any(page):
+                pages.append(0)
+            elif place := places.get(_digest(page)):
+                pages.append(place)
+            else:
+                pages.append(OWN)
+                own.write(page)
+    (part / "ram.map").write_bytes(pages.tobytes())
+
+
+def _join(snapshot: Path, root: Path) -> None:
+    """Make ram of ram.map and ram.own, and remove these."""
+    pages = array("I", (snapshot / "ram.map").read_bytes())
+    with (
+        (snapshot / "ram").open("wb") as memory,
+        _mapped(root) as blocks,
+        (snapshot / "ram.own").open("rb") as own,
+    ):
+        for number, place in enumerate(pages):
+            if place:
+                memory.seek(number * PAGE)
+                at = (place - 1) * PAGE
+                memory.write(own.read(PAGE) if place == OWN else blocks[at : at + PAGE])
+        memory.truncate(len(pages) * PAGE)
+    for name in ("ram.map", "ram.own"):
+        (snapshot / name).unlink()
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _digest(page: bytes) -> bytes:
+    return hashlib.blake2b(page, digest_size=16).digest()
+
+
+def _tar(*arguments: str | os.PathLike[str]) -> None:
+    done = subprocess.run(
+        ["tar", *arguments], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    if done.returncode == 0:
+        return
+    why = "\n".join(done.stderr.strip().splitlines()[-3:])
+    if "No space left" in why:
+        raise assets.unwritable("the disk filled up")
+    raise SandboxError(
+        "The archive of the hosts' files could not be read or written.",
+        why=why,
+        fix="unset WIRE_BY_WIRE_HOSTS to have the files built here",
+    )
