@@ -1,0 +1,103 @@
+"""Images and containers without a daemon: podman, on storage of the test's own.
+
+No rule of a firewall, no route and no bridge comes about: images are built in a chroot with this
+machine's network, and containers have none.
+"""
+
+import contextlib
+import os
+import re
+import resource
+import shlex
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# Of an image of Debian's, made here of its packages: there is no registry.
+DEBIAN = "debian:bookworm-slim"
+CERTIFICATES = "/run/pip-certificates"
+
+
+class Podman:
+    """folder: where the storage goes, on a short path: sockets are in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.command = [
+            "podman", "--root", folder / "store", "--runroot", folder / "run",
+            "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--runtime", "runc",
+        ]  # fmt: skip
+        (folder / "run").mkdir()
+
+    def __call__(self, *arguments, timeout=600):
+        """Its standard output. Raises AssertionError with what it said where it fails."""
+        done = subprocess.run(
+            [*self.command, *arguments], capture_output=True, text=True, check=False,
+            timeout=timeout, env={**os.environ, "XDG_RUNTIME_DIR": str(self.folder / "run")},
+        )  # fmt: skip
+        assert done.returncode == 0, f"{arguments[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+        return done.stdout
+
+    def debian(self):
+        """Import the image that Dockerfiles begin with."""
+        suite = DEBIAN.partition(":")[2].removesuffix("-slim")
+        archive = self.folder / "debian.tar"
+        slim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", *slim, suite, archive]
+        subprocess.run(command, check=True)
+        self("import", archive, DEBIAN)
+        archive.unlink()
+
+    def build(self, dockerfile, tag):
+        """Build an image of the course as committed, and of what is not ignored besides."""
+        self("build", "--isolation", "chroot", "--network", "host", "--layers=false", *self._pip(),
+             "--file", dockerfile, "--tag", tag, ROOT, timeout=900)  # fmt: skip
+
+    def _pip(self):
+        """Where this machine's pip gets packages, the image's gets them, too."""
+        said = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=True)
+        found = re.findall(r"^(?:global|:env:)\.([\w-]+)='(.*)'$", said.stdout, re.MULTILINE)
+        settings = {name: value.encode().decode("unicode_escape") for name, value in found}
+        places = {}
+        if certificates := settings.pop("cert", None):
+            # The image's own may be written anew.
+            places[certificates], settings["cert"] = CERTIFICATES, CERTIFICATES
+        for word in shlex.split(" ".join(settings.values())):
+            path = Path(word.removeprefix("file://"))
+            if path != Path(CERTIFICATES) and path.is_absolute() and path.exists():
+                # An index may lead to files beside it.
+                place = Path(*path.parts[:3])
+                places[place] = place
+        lines = [f"{name} = {' '.join(value.split())}\n" for name, value in settings.items()]
+        file = self.folder / "pip.conf"
+        file.write_text("[global]\n" + "".join(lines))
+        places[file] = "/etc/pip.conf"
+        return [f"--volume={here}:{there}:ro" for here, there in places.items()]
+
+    @contextlib.contextmanager
+    def container(self, image, *command):
+        """The id of a container that is as Binder's are, removed at the end.
+
+        No network, capability or new privilege, one processor, 2 GB of memory, 64 MB of /dev/shm.
+        """
+        limits = [
+            f"--ulimit={name}={soft}:{soft}"
+            for name, (soft, _) in (
+                ("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)),
+                ("nproc", (4096, 4096)),
+            )
+        ]
+        made = self(
+            "run", "--detach", "--network=none", "--cap-drop=all",
+            "--security-opt=no-new-privileges", "--memory=2g", "--memory-swap=2g", "--cpus=1",
+            *limits, image, *command,
+        ).strip()  # fmt: skip
+        try:
+            yield made
+        finally:
+            self("rm", "--force", "--time", "5", made)
+
+    def close(self):
+        """Remove everything."""
+        self("rm", "--force", "--all", "--time", "5")
+        subprocess.run(["rm", "-rf", self.folder], check=False)
