@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lab teach site kit test test-fast lint outputs bench clean-sandbox
+.PHONY: help setup lab teach site kit badge test test-fast lint outputs bench clean-sandbox
 PYTHON ?= python3
 RUN := .venv/bin/python
 
@@ -46,6 +46,9 @@ site: .venv/site ## Build the course as pages to read, in build/site
 kit: setup ## Make one file that sets the course up without any network
 	$(RUN) scripts/kit/build.py
 
+badge: ## Have the README's Binder badge lead to where this clone is from
+	@$(PYTHON) scripts/badge.py
+
 # Each worker has a VM, which keeps a processor busy.
 WORKERS ?= 2
 
@@ -61,6 +64,7 @@ lint: .venv/ready ## Check format, style and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	.venv/bin/hadolint binder/Dockerfile
 
 outputs: setup ## Run LESSON=lessons/01-… (or all) and store the outputs
 	$(RUN) scripts/store_outputs.py $(LESSON)
@@ -71,6 +75,7 @@ bench: setup ## Measure the sandbox and print a table
 	$(RUN) -m tests.benchmarks.journeys
 	$(RUN) -m tests.benchmarks.labs
 	$(RUN) -m tests.benchmarks.session
+	$(if $(filter 0,$(shell id -u)),$(RUN) -m tests.benchmarks.image)
 
 clean-sandbox: ## Remove every trace of the sandbox, cached files included
 	@if [ -x $(RUN) ]; then $(RUN) -m sandbox down --all --cache; fi

@@ -29,7 +29,7 @@ __all__ = ["pack", "unpack"]
 PAGE = 4096
 OWN = 2**32 - 1
 # A window of 128 MiB is the largest that every zstd unpacks without being told.
-COMPRESSORS = {"gz": "gzip", "zst": "zstd -6 -T0 --long=27"}
+COMPRESSORS = {"gz": "gzip", "zst": "zstd -9 -T0 --long=27"}
 
 
 def pack(folder: Path, snapshot: Path, compression: str = "zst") -> Path:

@@ -1,0 +1,159 @@
+"""The image of the course as BinderHub builds and starts it: no network, no rights, one processor.
+
+Chromium enters the container's own network; nothing else of this machine does.
+"""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tests.browser.notebook import new_cell, open_lesson
+from tests.podman import ROOT, Podman
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(os.getuid() != 0, reason="its limits of memory and processors need root"),
+]
+MEBIBYTE = 2**20
+# What BinderHub has a container run: helm-chart/binderhub/values.yaml (cmd) and
+# binderhub/binderspawner_mixin.py (arguments), jupyterhub/binderhub b9fad99.
+BASE = "/user/ada/"
+TOKEN = "a-token-of-binders"
+COMMAND = [
+    "python3", "-c", "import os, sys, jupyterlab; os.execvp('jupyter-lab', sys.argv)",
+    "--ip=0.0.0.0", "--port=8888",
+    *(f"--{name}.{option}" for name in ("NotebookApp", "ServerApp")
+      for option in (f"base_url={BASE}", f"token={TOKEN}", "trust_xheaders=True")),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def podman():
+    # Short: the path of a socket has 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="image-", dir="/tmp") as folder:
+        tool = Podman(Path(folder))
+        tool.debian()
+        tool.build(ROOT / "binder/Dockerfile", "course")
+        yield tool
+        tool.close()
+
+
+@pytest.fixture(scope="module")
+def course(podman):
+    """The id of a container that runs JupyterLab."""
+    with podman.container("course", *COMMAND) as made:
+        yield made
+
+
+def python(podman, course, code):
+    return podman("exec", course, "python", "-c", f"import sandbox; {code}")
+
+
+def test_the_image_is_small(podman, tmp_path):
+    assert int(podman("image", "inspect", "--format={{.Size}}", "course")) <= 1.6e9
+    podman("push", "--compress", "course", f"dir:{tmp_path}/image")
+    assert sum(path.stat().st_size for path in (tmp_path / "image").iterdir()) <= 600e6
+
+
+def test_the_session_has_no_rights_and_no_network(podman, course):
+    status = podman("exec", course, "cat", "/proc/1/status")
+    assert re.search(r"^Uid:\t1000\t1000\t1000\t1000$", status, re.MULTILINE)
+    assert re.search(r"^CapBnd:\t0+$", status, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+    assert re.search(r"^Seccomp:\t2$", status, re.MULTILINE)
+    assert podman("exec", course, "ls", "/sys/class/net").split() == ["lo"]
+    # What a Hub's own learners are started by.
+    assert podman("exec", course, "jupyterhub-singleuser", "--version").startswith("5.")
+
+
+def test_the_hosts_were_not_built_there(podman, course):
+    podman("exec", course, "python", "-m", "sandbox", "up")
+    log = podman("exec", course, "cat", "/tmp/wire-by-wire-build.log")
+    assert "Unpacking the hosts" in log
+    assert "What the hosts need is ready" in log
+    assert "for the first time" not in log
+    ran = python(podman, course, "print(sandbox.host('a').run('docker run --rm toolbox true'))")
+    assert "code=0" in ran
+    podman("exec", course, "python", "-m", "sandbox", "down")
+
+
+@pytest.fixture(scope="module")
+def page(podman, course):
+    """A page of Chromium's, in the container's network."""
+    pid = podman("inspect", "--format={{.State.Pid}}", course).strip()
+    chromium = podman.folder / "chromium"
+    chromium.write_text(
+        f'#!/bin/sh\nexec nsenter --net=/proc/{pid}/ns/net {shutil.which("chromium")} "$@"\n'
+    )
+    chromium.chmod(0o755)
+    with sync_playwright() as session:
+        browser = session.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        expect.set_options(timeout=60_000)
+        page = browser.new_page(viewport={"width": 1400, "height": 1500})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+LAB = f"http://127.0.0.1:8888{BASE}lab", f"?token={TOKEN}"
+
+
+def run_all(page, podman, course, lesson, tmp_path):
+    """Run a lesson's cells, and return them, their errors and the most memory meanwhile."""
+    open_lesson(page, LAB, lesson)
+    for menu, item in (("Edit", "Clear Outputs of All Cells"), ("Run", "Run All Cells")):
+        page.get_by_role("menuitem", name=menu, exact=True).click()
+        page.get_by_role("menuitem", name=item, exact=True).click()
+    most, deadline = 0, time.monotonic() + 600
+    while True:
+        assert time.monotonic() < deadline, "the lesson's cells took longer than 600 s"
+        time.sleep(3)
+        most = max(most, podman.resident(course))
+        page.keyboard.press("Control+S")
+        cells = json.loads(podman("exec", course, "cat", f"lessons/{lesson}"))["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        errors = [out for cell in code for out in cell["outputs"] if out["output_type"] == "error"]
+        if errors or all(cell["execution_count"] for cell in code):
+            page.screenshot(path=tmp_path / "lesson.png")
+            return code, errors, most
+
+
+@pytest.mark.parametrize("lesson", ["01-bridge.ipynb", "04-overlay.ipynb"])
+def test_a_lesson_runs_there(podman, course, page, lesson, tmp_path):
+    stored = json.loads((ROOT / "lessons" / lesson).read_text())["cells"]
+    code, errors, most = run_all(page, podman, course, lesson, tmp_path)
+    assert len(code) == sum(cell["cell_type"] == "code" for cell in stored)
+    assert errors == []
+    assert [cell["execution_count"] for cell in code] == [*range(1, len(code) + 1)]
+    assert most <= 1600 * MEBIBYTE
+
+
+def test_the_panel_launches_a_container(podman, course, page, tmp_path):
+    open_lesson(page, LAB, "00-start-here.ipynb")
+    cell = new_cell(page, "import sandbox; sandbox.up(2, fresh=True); sandbox.panel()")
+    page.keyboard.press("Control+Enter")
+    panel = cell.locator(".wire-by-wire-panel")
+    expect(panel.locator(".wbw-canvas canvas")).to_be_visible()
+    panel.get_by_role("tab", name="Containers").click()
+    name = panel.locator(".wire-by-wire-field:visible").filter(
+        has=page.get_by_text("Name", exact=True)
+    )
+    name.locator("input").fill("web")
+    panel.get_by_role("button", name="Launch", exact=True).click()
+    expect(panel.locator(".wire-by-wire-command code")).to_contain_text("docker run -d --name web")
+    expect(panel.locator(".wbw-canvas")).to_have_attribute(
+        "aria-label", re.compile(r"\b1 container")
+    )
+    page.screenshot(path=tmp_path / "panel.png")
+    seen = python(podman, course, "print(sandbox.host('a').run('docker ps').stdout)")
+    assert " web" in seen
