@@ -1,4 +1,5 @@
-"""The day before a workshop: whether a learner's machine can take the course, by trying it."""
+"""Before a workshop: whether a learner's machine can take the course, by trying it, and how many
+learners one machine takes."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from sandbox.errors import SandboxError
 from sandbox.progress import Progress, Quiet
 from sandbox.sandbox import down, up
 
-__all__ = ["Check", "check"]
+__all__ = ["Check", "Room", "check", "room"]
 
 MEBIBYTE = 2**20
 # What tests/benchmarks/session.py measures of a session, and room for more.
@@ -23,6 +24,14 @@ MEMORY = 1600 * MEBIBYTE
 DISK = 1024 * MEBIBYTE
 # Longer than these, and a room waits instead of learning.
 UP_SECONDS, RUN_SECONDS = 15.0, 15.0
+# A learner's session in a container of the image with one processor (tests/benchmarks/image.py):
+# GiB that it has at its most, seconds that a container takes to start.
+SESSION, RUN_ALONE = 1.0, 4.0
+# GiB that a node of a cluster keeps for itself, and what a learner's unpacked hosts take of its
+# disk with room for what they write.
+NODE, NODE_DISK = 1.0, 3
+# When everybody runs the same cell at once, those who share a processor wait for one another.
+SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,46 @@ class Check:
     ok: bool
     found: str
     fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many learners a machine takes at once.
+
+    ends: what more of them would lack, memory or processors.  disk: GiB that they need there.
+    seconds: how long a container takes to start when everybody starts one.
+    """
+
+    learners: int
+    ends: str
+    disk: int
+    seconds: float
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.learners} learners; more would lack {self.ends}. They need {self.disk} GiB of "
+            f"disk. When all start a container at once, it takes {self.seconds:.0f} s."
+        )
+
+
+def room(memory: float, processors: float) -> Room:
+    """How many learners a machine, or a node of a cluster, takes.
+
+    memory: its GiB.  processors: as its operating system counts them.
+
+    Raises SandboxError for what is less than one learner needs.
+    """
+    by_memory = int((memory - NODE) / SESSION)
+    by_processors = int(processors * SHARE)
+    learners = min(by_memory, by_processors)
+    if learners < 1:
+        raise SandboxError(
+            f"A machine with {memory} GiB and {processors} processors takes no learner.",
+            fix=f"give it {NODE + SESSION} GiB and a processor at least: room(4, 2)",
+        )
+    ends = "memory" if by_memory < by_processors else "processors"
+    waiting = max(1.0, learners / processors)
+    return Room(learners, ends, learners * NODE_DISK, RUN_ALONE * waiting)
 
 
 def check(hosts: int = 2, *, progress: Progress | None = None) -> list[Check]:

@@ -15,7 +15,7 @@ from sphinx.cmd.build import main
 ROOT = Path(__file__).parents[2]
 PAGES = (
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "lessons/*.ipynb",
-    "lessons/*.md", "labs/README.md", "labs/*/*.ipynb",
+    "lessons/*.md", "binder/README.md", "binder/badge.svg", "labs/README.md", "labs/*/*.ipynb",
 )  # fmt: skip
 # The lists of pages beside the text.
 CONTENTS = """
@@ -27,6 +27,8 @@ lessons/[0-9]*
 lessons/cheat-sheet
 lessons/progress
 lessons/for-instructors
+lessons/before-the-workshop
+binder/README
 ```
 ```{toctree}
 :hidden:

@@ -1,7 +1,9 @@
 """The day before a workshop: what is looked at, and what to do where it is not ok."""
 
 import json
+import re
 import types
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +77,29 @@ def test_a_data_folder_that_cannot_be_made_is_not_ok(tried, monkeypatch, tmp_pat
     monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path / "file" / "data"))
     assert {*wrong(workshop.check())} == {"progress is kept"}
     assert main(["doctor", "--workshop"]) == 1
+
+
+def test_memory_or_processors_end_a_room():
+    assert workshop.room(8, 64).ends == "memory"
+    few = workshop.room(256, 2)
+    assert (few.learners, few.ends) == (2 * workshop.SHARE, "processors")
+    assert few.seconds == workshop.RUN_ALONE * workshop.SHARE
+    assert workshop.room(4, 8).seconds == workshop.RUN_ALONE
+    assert "more would lack processors" in repr(few)
+
+
+@pytest.mark.parametrize(("memory", "processors"), [(1, 8), (64, 0), (-3, 2)])
+def test_a_machine_for_nobody_is_one_message(memory, processors):
+    with pytest.raises(SandboxError, match="takes no learner"):
+        workshop.room(memory, processors)
+
+
+def test_the_page_has_the_table_that_is_measured():
+    page = (Path(__file__).parents[2] / "binder/README.md").read_text()
+    rows = re.findall(
+        r"^\| (\d+) GiB, (\d+) processors \| (\d+) \| (\w+) \| (\d+) GiB \|", page, re.M
+    )
+    assert len(rows) >= 4
+    for memory, processors, learners, ends, disk in rows:
+        found = workshop.room(int(memory), int(processors))
+        assert (found.learners, found.ends, found.disk) == (int(learners), ends, int(disk))
