@@ -75,10 +75,11 @@ class Podman:
         return [f"--volume={here}:{there}:ro" for here, there in places.items()]
 
     @contextlib.contextmanager
-    def container(self, image, *command):
+    def container(self, image, *command, options=()):
         """The id of a container that is as Binder's are, removed at the end.
 
         No network, capability or new privilege, one processor, 2 GB of memory, 64 MB of /dev/shm.
+        options: more of podman run's.
         """
         limits = [
             f"--ulimit={name}={soft}:{soft}"
@@ -90,7 +91,7 @@ class Podman:
         made = self(
             "run", "--detach", "--network=none", "--cap-drop=all",
             "--security-opt=no-new-privileges", "--memory=2g", "--memory-swap=2g", "--cpus=1",
-            *limits, image, *command,
+            *limits, *options, image, *command,
         ).strip()  # fmt: skip
         try:
             yield made

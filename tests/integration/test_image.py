@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from sandbox.labs.batch import entries
+from sandbox.labs.job import manifests
 from tests.browser.notebook import new_cell, open_lesson
+from tests.labs.test_batch import LAB, hand_in, whole
+from tests.nobody import USER
 from tests.podman import ROOT, Podman
 
 pytestmark = [
@@ -105,12 +109,12 @@ def page(podman, course):
         browser.close()
 
 
-LAB = f"http://127.0.0.1:8888{BASE}lab", f"?token={TOKEN}"
+SERVER = f"http://127.0.0.1:8888{BASE}lab", f"?token={TOKEN}"
 
 
 def run_all(page, podman, course, lesson, tmp_path):
     """Run a lesson's cells, and return them, their errors and the most memory meanwhile."""
-    open_lesson(page, LAB, lesson)
+    open_lesson(page, SERVER, lesson)
     for menu, item in (("Edit", "Clear Outputs of All Cells"), ("Run", "Run All Cells")):
         page.get_by_role("menuitem", name=menu, exact=True).click()
         page.get_by_role("menuitem", name=item, exact=True).click()
@@ -139,7 +143,7 @@ def test_a_lesson_runs_there(podman, course, page, lesson, tmp_path):
 
 
 def test_the_panel_launches_a_container(podman, course, page, tmp_path):
-    open_lesson(page, LAB, "00-start-here.ipynb")
+    open_lesson(page, SERVER, "00-start-here.ipynb")
     cell = new_cell(page, "import sandbox; sandbox.up(2, fresh=True); sandbox.panel()")
     page.keyboard.press("Control+Enter")
     panel = cell.locator(".wire-by-wire-panel")
@@ -157,3 +161,37 @@ def test_the_panel_launches_a_container(podman, course, page, tmp_path):
     page.screenshot(path=tmp_path / "panel.png")
     seen = python(podman, course, "print(sandbox.host('a').run('docker ps').stdout)")
     assert " web" in seen
+
+
+def test_a_terminal_there_has_the_courses_python(podman, course, page):
+    for entry in ("File", "New", "Terminal"):
+        page.get_by_text(entry, exact=True).first.click()
+    page.locator(".jp-Terminal .xterm-screen").click()
+    page.keyboard.type("cd /; python -m sandbox status > /tmp/answer\n")
+    for _ in range(60):
+        if "host-b" in podman("exec", course, "sh", "-c", "cat /tmp/answer 2> /dev/null || true"):
+            return
+        time.sleep(0.5)
+    raise AssertionError("the terminal did nothing")
+
+
+def test_a_pod_of_a_job_grades_a_submission_there(podman, tmp_path):
+    hand_in(tmp_path, "ada", whole("ada"))
+    (tmp_path / "graded").mkdir()
+    for path in (tmp_path / "graded", *tmp_path.glob("submitted/**/*")):
+        os.chown(path, USER, USER)
+    _, job = manifests(entries(tmp_path / "submitted"), image="course", claim="-")
+    [pod] = job["spec"]["template"]["spec"]["containers"]
+    command = [word.replace("$(JOB_COMPLETION_INDEX)", "0") for word in pod["command"]]
+    options = [
+        # A pod's command is instead of the image's entry point.
+        f"--entrypoint={json.dumps(command)}",
+        f"--volume={tmp_path}/submitted:/class/submitted:ro",
+        f"--volume={tmp_path}/graded:/class/graded",
+    ]
+    with podman.container("course", options=options) as graded:
+        status = podman("wait", graded).strip()
+        said = podman("logs", graded)
+    assert status == "0", said
+    report = json.loads((tmp_path / "graded" / "ada" / LAB / "report.json").read_text())
+    assert report["earned"] == 110

@@ -25,20 +25,25 @@ ROOT = Path(__file__).parents[2]
 STUDENTS = ("ada", "grace", "linus")
 
 
+def whole(student):
+    """The cells of a submission that has every point."""
+    lab = load(LAB, student).hidden()
+    return [nbformat.v4.new_code_cell(f"%%host {host}\n{lines}") for host, lines in lab.solution]
+
+
+def hand_in(folder, student, cells):
+    path = folder / "submitted" / student / LAB / f"{LAB}.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
 @pytest.fixture
 def classroom(tmp_path):
     """Three submissions: a whole one, the untouched release, and one that is no notebook."""
-    cells = [
-        nbformat.v4.new_code_cell(f"%%host {host}\n{lines}")
-        for host, lines in load(LAB, "ada").hidden().solution
-    ]
-    for student, content in (("ada", cells), ("grace", [])):
-        path = tmp_path / "submitted" / student / LAB / f"{LAB}.ipynb"
-        path.parent.mkdir(parents=True)
-        nbformat.write(nbformat.v4.new_notebook(cells=content), path)
-    broken = tmp_path / "submitted" / "linus" / LAB / f"{LAB}.ipynb"
-    broken.parent.mkdir(parents=True)
-    broken.write_text("{")
+    hand_in(tmp_path, "ada", whole("ada"))
+    hand_in(tmp_path, "grace", [])
+    hand_in(tmp_path, "linus", []).write_text("{")
     return tmp_path
 
 
