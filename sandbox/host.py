@@ -64,7 +64,10 @@ class Host:
 
     @cached_property
     def client(self) -> DockerClient:
-        """This host's Engine API. Raises SandboxError if its dockerd does not answer."""
+        """This host's Engine API. Raises SandboxError if its dockerd does not answer.
+
+        A call that waits in silence (``wait``) keeps no VM from being paused; a command does.
+        """
         from docker import DockerClient
         from docker.errors import DockerException
 

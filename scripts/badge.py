@@ -13,11 +13,12 @@ BADGE = re.compile(r"(\[!\[Binder\]\(\S+?\)\]\()https://mybinder\.org/v2/\S+?(\?
 def place(url: str, branch: str) -> str:
     """What mybinder.org calls a repository: gh/OWNER/NAME/BRANCH, gl/… or git/….
 
-    url: of a git remote, as https://HOST/OWNER/NAME.git or git@HOST:OWNER/NAME.git. Raises
-    ValueError if it is neither. Source: https://mybinder.readthedocs.io/en/latest/using/using.html
+    url: of a git remote, as https://HOST/OWNER/NAME.git or git@HOST:OWNER/NAME.git; a name and a
+    password in it are left out. Raises ValueError if it is neither. Source: https://mybinder.readthedocs.io/en/latest/using/using.html
     """
     found = re.fullmatch(
-        r"(?:https://|(?:ssh://)?git@)([\w.-]+)(?::\d+)?[/:](\S+?)(?:\.git)?/?", url
+        r"(?:https://(?:[^@/\s]+@)?|(?:ssh://)?git@)([\w.-]+)(?::\d+)?[/:]([^@\s]+?)(?:\.git)?/?",
+        url,
     )
     if not found:
         raise ValueError(url)
@@ -31,7 +32,10 @@ def place(url: str, branch: str) -> str:
 
 def led(readme: str, repository: str) -> str:
     """The README's text with its badge leading to that place."""
-    return BADGE.sub(rf"\g<1>https://mybinder.org/v2/{repository}\g<2>", readme)
+    said, found = BADGE.subn(rf"\g<1>https://mybinder.org/v2/{repository}\g<2>", readme)
+    if not found:
+        raise LookupError("the README has no Binder badge")
+    return said
 
 
 def main() -> int:
@@ -45,9 +49,10 @@ def main() -> int:
     try:
         repository = place(url, git("branch", "--show-current") or "HEAD")
     except ValueError:
+        shown = re.sub(r"//[^/]*@", "//", url)
         print(
-            f"The clone's origin is {url!r}, which mybinder.org cannot reach. Publish the course, "
-            "then: git remote set-url origin https://HOST/OWNER/NAME",
+            f"The clone's origin is {shown!r}, which mybinder.org cannot reach. Publish the "
+            "course, then: git remote set-url origin https://HOST/OWNER/NAME",
             file=sys.stderr,
         )
         return 1

@@ -41,7 +41,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         limit = item.get_closest_marker("timeout")
         seconds = limit.args[0] if limit else float(config.getini("timeout"))
-        item.add_marker(pytest.mark.timeout(seconds * WORKERS), append=False)
+        options = limit.kwargs if limit else {}
+        item.add_marker(pytest.mark.timeout(seconds * WORKERS, **options), append=False)
 
 
 @pytest.hookimpl(hookwrapper=True)

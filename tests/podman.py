@@ -10,6 +10,7 @@ import re
 import resource
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +45,7 @@ class Podman:
         archive = self.folder / "debian.tar"
         slim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
         command = ["mmdebstrap", "--quiet", "--variant=minbase", *slim, suite, archive]
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, timeout=300)
         self("import", archive, DEBIAN)
         archive.unlink()
 
@@ -55,7 +56,8 @@ class Podman:
 
     def _pip(self):
         """Where this machine's pip gets packages, the image's gets them, too."""
-        said = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=True)
+        command = [sys.executable, "-m", "pip", "config", "list"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True)
         found = re.findall(r"^(?:global|:env:)\.([\w-]+)='(.*)'$", said.stdout, re.MULTILINE)
         settings = {name: value.encode().decode("unicode_escape") for name, value in found}
         places = {}
@@ -89,7 +91,8 @@ class Podman:
             )
         ]
         made = self(
-            "run", "--detach", "--network=none", "--cap-drop=all",
+            # Its end, if nobody is left to remove it.
+            "run", "--detach", "--timeout=2400", "--network=none", "--cap-drop=all",
             "--security-opt=no-new-privileges", "--memory=2g", "--memory-swap=2g", "--cpus=1",
             *limits, *options, image, *command,
         ).strip()  # fmt: skip
@@ -105,7 +108,9 @@ class Podman:
             "cat /sys/fs/cgroup/memory/memory.stat 2> /dev/null || cat /sys/fs/cgroup/memory.stat",
         )  # fmt: skip
         stat = {name: int(value) for name, value in (line.split() for line in told.splitlines())}
-        return stat["anon"] if "anon" in stat else stat["total_rss"] + stat["total_shmem"]
+        if "anon" in stat:
+            return stat["anon"] + stat["shmem"]
+        return stat["total_rss"] + stat["total_shmem"]
 
     def close(self):
         """Remove everything."""

@@ -35,9 +35,23 @@ COMPRESSORS = {"gz": "gzip", "zst": "zstd -9 -T0 --long=27"}
 def pack(folder: Path, snapshot: Path, compression: str = "zst") -> Path:
     """Write the base and that snapshot of it into folder, and return the file.
 
-    compression: ``zst``, or ``gz`` for machines that may lack zstd. Raises SandboxError if a
-    program is missing or the disk is full.
+    compression: ``zst``, or ``gz`` for machines that may lack zstd. Raises SandboxError if that
+    program is missing or the folder cannot be written to.
     """
+    program = COMPRESSORS[compression].split()[0]
+    if not assets.which(program):
+        raise SandboxError(f"{program} is not installed.", fix=f"sudo apt install {program}")
+    try:
+        return _pack(folder, snapshot, compression)
+    except OSError as error:
+        raise SandboxError(
+            f"The hosts' files could not be packed into {folder}.",
+            why=str(error),
+            fix="make room there, or name another folder",
+        ) from error
+
+
+def _pack(folder: Path, snapshot: Path, compression: str) -> Path:
     base = assets.base_path()
     file = folder / f"{base.name}.tar.{compression}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,24 +78,28 @@ def unpack(progress: Progress) -> None:
     Raises SandboxError if it is damaged or the disk is full.
     """
     file = assets.offered()
-    if file is None:
+    if file is None or assets.complete(assets.base_path()):
         return
-    with assets.locked(progress):
-        if assets.complete(assets.base_path()):
-            return
-        progress.step("Unpacking the hosts", left=assets.SECONDS["unpack"])
-        with tempfile.TemporaryDirectory(dir=cache_dir(), suffix=".new") as work:
-            _tar("--extract", "--file", file, "--directory", work)
-            fresh = Path(work)
-            base = fresh / assets.base_path().name
-            try:
-                for snapshot in fresh.glob("snapshot-*"):
-                    _join(snapshot, base / "root")
-                    shutil.rmtree(cache_dir() / snapshot.name, ignore_errors=True)
-                    snapshot.rename(cache_dir() / snapshot.name)
-                base.rename(assets.base_path())
-            except OSError as error:
-                raise assets.unwritable(str(error)) from error
+    try:
+        with assets.locked(progress):
+            if not assets.complete(assets.base_path()):
+                progress.step("Unpacking the hosts", left=assets.SECONDS["unpack"])
+                _unpack(file)
+    except OSError as error:
+        raise assets.unwritable(str(error)) from error
+
+
+def _unpack(file: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=cache_dir(), suffix=".new") as work:
+        # Not the packer's account, which root would give them.
+        _tar("--extract", "--no-same-owner", "--file", file, "--directory", work)
+        base = Path(work, assets.base_path().name)
+        for snapshot in Path(work).glob("snapshot-*"):
+            _join(snapshot, base / "root")
+        # The base last: with it, all is there.
+        for folder in (*Path(work).glob("snapshot-*"), base):
+            shutil.rmtree(cache_dir() / folder.name, ignore_errors=True)
+            folder.rename(cache_dir() / folder.name)
 
 
 def _divide(ram: Path, root: Path, part: Path) -> None:
@@ -131,13 +149,14 @@ def _digest(page: bytes) -> bytes:
 
 def _tar(*arguments: str | os.PathLike[str]) -> None:
     done = subprocess.run(
-        ["tar", *arguments], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+        ["tar", *arguments], check=False, capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C"},
+    )  # fmt: skip
     if done.returncode == 0:
         return
     why = "\n".join(done.stderr.strip().splitlines()[-3:])
     if "No space left" in why:
-        raise assets.unwritable("the disk filled up")
+        raise OSError("the disk filled up")
     raise SandboxError(
         "The archive of the hosts' files could not be read or written.",
         why=why,

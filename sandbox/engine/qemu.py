@@ -260,18 +260,22 @@ class Monitor:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._number, self._heard = 0, b""
         sock.settimeout(30)
-        self._lines = sock.makefile("rb")
-        self._lines.readline()
+        self._line()
         self.execute("qmp_capabilities")
 
     def execute(self, name: str, **arguments: object) -> Any:
         """Run one command and return its result. Raises SandboxError on QEMU's refusal."""
-        request = {"execute": name, "arguments": arguments}
+        self._number += 1
+        request = {"execute": name, "arguments": arguments, "id": self._number}
         try:
             self._sock.sendall(json.dumps(request).encode() + b"\n")
-            while line := self._lines.readline():
+            while line := self._line():
                 reply = json.loads(line)
+                # Events have no id, and an answer that came too late has another.
+                if reply.get("id") != self._number:
+                    continue
                 if "return" in reply:
                     return reply["return"]
                 if "error" in reply:
@@ -279,6 +283,16 @@ class Monitor:
         except OSError as error:
             raise SandboxError("QEMU does not answer.", why=str(error)) from error
         raise SandboxError("QEMU ended while it started.")
+
+    def _line(self) -> bytes:
+        """The next line; b"" when QEMU has ended. Raises OSError when none comes in time."""
+        while b"\n" not in self._heard:
+            data = self._sock.recv(65536)
+            if not data:
+                return b""
+            self._heard += data
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line
 
     def _ignore_shared(self) -> None:
         # Memory stays in its file, so only the devices' state is written or read.
@@ -314,5 +328,4 @@ class Monitor:
 
     def close(self) -> None:
         """Close the connection; QEMU keeps running."""
-        self._lines.close()
         self._sock.close()

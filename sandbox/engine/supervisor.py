@@ -111,8 +111,12 @@ class Supervisor:
             self._wake()
             self._frames, self._used = self._mux.frames, time.monotonic()
         elif not self._paused and self._left() == 0:
-            self._monitor.execute("stop")
+            # A QEMU that does not answer now may stop later.
             self._paused = True
+            try:
+                self._monitor.execute("stop")
+            except SandboxError as error:
+                print(error, file=sys.stderr)
 
     def _awake(self) -> Mux | None:
         self._wake()
@@ -121,9 +125,9 @@ class Supervisor:
     def _wake(self) -> None:
         if not self._paused or self._monitor is None:
             return
-        self._monitor.execute("cont")
-        self._paused = False
         try:
+            self._monitor.execute("cont")
+            self._paused = False
             # The guest's clock stood still.
             self._resumed(internet=False)
         except SandboxError as error:
@@ -190,8 +194,13 @@ class Supervisor:
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(link.ask, ours, json.dumps(request).encode(), 20)
             asked.add_done_callback(lambda _: self._loop.call(lambda: None))
-            while not asked.done():
-                self._loop.step(1)
+            try:
+                while not asked.done():
+                    self._loop.step(1)
+            except BaseException:
+                # Told to end: nobody serves the thread any more.
+                theirs.close()
+                raise
             asked.result()
 
     def _vm_ended(self) -> None:
@@ -225,9 +234,14 @@ class Supervisor:
 
     def _listen_control(self) -> None:
         control = companion.bind(self._run / CONTROL)
+        control.setblocking(False)
 
         def accept(_events: int) -> None:
-            conn, _ = control.accept()
+            try:
+                conn, _ = control.accept()
+            except BlockingIOError:
+                # A callback of this round has run the loop, and it was served there.
+                return
             conn.settimeout(1)
             with contextlib.suppress(OSError, ValueError):
                 order = json.loads(conn.makefile().readline())["do"]

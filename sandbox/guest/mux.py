@@ -8,6 +8,7 @@ WINDOW bytes, so that one slow reader cannot hold up the others.
 Standard library only, and no asyncio: Debian's python3-minimal has none.
 """
 
+import contextlib
 import os
 import selectors
 import socket
@@ -49,7 +50,9 @@ class Loop:
         os.write(self._wake_write, b".")
 
     def _woken(self, _events: int) -> None:
-        os.read(self._wake_read, 4096)
+        # A callback of this round may have run the loop, and taken it.
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
         calls, self._calls = self._calls, []
         for function in calls:
             function()

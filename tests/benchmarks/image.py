@@ -44,12 +44,16 @@ def session(podman):
         took = f"{CODE} h.run('docker run --rm toolbox true'); print(time.monotonic() - t)"
         yield "docker run, s", float(run("python", "-c", took))
         before = processor(podman, course)
-        done = f"jupyter-execute lessons/{LESSON}.ipynb > /tmp/done 2>&1; echo ended >> /tmp/done"
+        done = (
+            f"jupyter-execute lessons/{LESSON}.ipynb > /tmp/done 2>&1; echo ended $? >> /tmp/done"
+        )
         run("sh", "-c", f"({done}) > /dev/null 2>&1 &")
         most, deadline = 0, time.monotonic() + 900
         while "ended" not in run("cat", "/tmp/done") and time.monotonic() < deadline:
             most = max(most, podman.resident(course))
             time.sleep(1)
+        said = run("cat", "/tmp/done")
+        assert said.endswith("ended 0\n"), said
         yield f"memory in lesson {LESSON} at its most, MiB", most / 2**20
         yield "its processor, s (looking on included)", processor(podman, course) - before
         run("python", "-c", CODE)
@@ -60,22 +64,22 @@ def session(podman):
 
 
 def main():
-    with tempfile.TemporaryDirectory(prefix="image-", dir="/tmp") as folder:
-        podman = Podman(Path(folder))
-        try:
-            podman.debian()
-            print("| the image | |\n| --- | ---: |")
-            built = seconds(lambda: podman.build(ROOT / "binder/Dockerfile", "course"))
-            print(f"| built, s | {built:.0f} |")
-            size = int(podman("image", "inspect", "--format={{.Size}}", "course"))
-            print(f"| MB | {size / 1e6:.0f} |")
-            podman("push", "--compress", "course", f"dir:{folder}/pushed")
-            packed = sum(path.stat().st_size for path in Path(folder, "pushed").iterdir())
-            print(f"| MB, compressed | {packed / 1e6:.0f} |")
-            for what, figure in session(podman):
-                print(f"| {what} | {figure:.1f} |", flush=True)
-        finally:
-            podman.close()
+    folder = tempfile.mkdtemp(prefix="i-", dir="/var/tmp")
+    podman = Podman(Path(folder))
+    try:
+        podman.debian()
+        print("| the image | |\n| --- | ---: |")
+        built = seconds(lambda: podman.build(ROOT / "binder/Dockerfile", "course"))
+        print(f"| built, s | {built:.0f} |")
+        size = int(podman("image", "inspect", "--format={{.Size}}", "course"))
+        print(f"| MB | {size / 1e6:.0f} |")
+        podman("push", "--compress", "course", f"dir:{folder}/pushed")
+        packed = sum(path.stat().st_size for path in Path(folder, "pushed").iterdir())
+        print(f"| MB, compressed | {packed / 1e6:.0f} |")
+        for what, figure in session(podman):
+            print(f"| {what} | {figure:.1f} |", flush=True)
+    finally:
+        podman.close()
 
 
 if __name__ == "__main__":

@@ -60,6 +60,25 @@ def test_what_is_unpacked_is_what_was_packed(built, tmp_path, monkeypatch, compr
     assert assets.complete(base)
 
 
+def test_what_is_left_of_a_base_is_replaced(built, tmp_path, monkeypatch):
+    file = archive.pack(tmp_path / "offer", built, "gz")
+    monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "other"))
+    monkeypatch.setenv("WIRE_BY_WIRE_HOSTS", str(file.parent))
+    assets.base_path().mkdir()
+    (assets.base_path() / "root").write_bytes(b"half")
+    archive.unpack(Quiet())
+    assert assets.complete(assets.base_path())
+
+
+def test_where_it_cannot_be_packed_one_message_says_why(built, tmp_path, monkeypatch):
+    (tmp_path / "offer").write_text("a file")
+    with pytest.raises(SandboxError, match="could not be packed into"):
+        archive.pack(tmp_path / "offer", built, "gz")
+    monkeypatch.setattr(assets, "which", lambda program: None)
+    with pytest.raises(SandboxError, match="zstd is not installed"):
+        archive.pack(tmp_path / "other", built)
+
+
 def test_a_damaged_archive_is_one_message_and_leaves_nothing(built, tmp_path, monkeypatch):
     file = archive.pack(tmp_path / "offer", built, "gz")
     file.write_bytes(file.read_bytes()[: 40 * PAGE])

@@ -23,6 +23,8 @@ def test_the_badge_opens_the_first_lesson():
     [
         ("https://github.com/ada/wires.git", "gh/ada/wires/main"),
         ("git@github.com:ada/wires.git", "gh/ada/wires/main"),
+        ("https://x-access-token:SECRET@github.com/ada/wires", "gh/ada/wires/main"),
+        ("https://SECRET@gitlab.com/ada/wires", "gl/ada%2Fwires/main"),
         ("https://gitlab.com/net/ada/wires", "gl/net%2Fada%2Fwires/main"),
         ("ssh://git@git.example.org:2222/ada/wires.git",
          "git/https%3A%2F%2Fgit.example.org%2Fada%2Fwires/main"),
@@ -35,7 +37,9 @@ def test_it_leads_to_where_the_clone_is_from(url, place):
     assert badge.led(said, place) == said
 
 
-@pytest.mark.parametrize("url", ["", "/srv/course", "file:///srv/course"])
+@pytest.mark.parametrize(
+    "url", ["", "/srv/course", "file:///srv/course", "ftp://SECRET@example.org/x"]
+)
 def test_a_clone_of_a_folder_has_no_badge(url, tmp_path, monkeypatch, capsys):
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     if url:
@@ -43,5 +47,7 @@ def test_a_clone_of_a_folder_has_no_badge(url, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     before = badge.README.read_text()
     assert badge.main() == 1
-    assert "which mybinder.org cannot reach. Publish the course" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "which mybinder.org cannot reach. Publish the course" in said
+    assert "SECRET" not in said
     assert badge.README.read_text() == before

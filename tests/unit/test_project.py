@@ -98,6 +98,15 @@ def test_shell_cells_are_short_and_so_is_their_output(path):
             assert len(text.splitlines()) <= 25, source
 
 
+def test_what_is_not_committed_goes_into_no_image():
+    """Such as the submissions and grades of a class."""
+    committed, image = (
+        {line.strip("*/") for line in (ROOT / name).read_text().splitlines()}
+        for name in (".gitignore", ".dockerignore")
+    )
+    assert committed <= image
+
+
 def test_no_path_of_one_machine_is_committed():
     names = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout
     for name in names.splitlines():
