@@ -118,7 +118,8 @@ def up(
     hosts: how many Docker hosts, 1 to 4.
     needs: capabilities that a host must have, such as ``{"ipvlan", "ipvs"}``.
     internet: let the hosts reach the networks of this machine. Off: they reach each other.
-    fresh: put the hosts back as new if they run already.
+    fresh: exactly that many, as new; without it, those that run already stay as they are, and
+        there may be more of them.
     id: a name, when several sandboxes run beside each other.
 
     Raises SandboxError when no engine works here, or when a need is not met.
@@ -129,7 +130,7 @@ def up(
     shown = progress or best()
     recipe = host_plan.recipe(hosts)
     found = find(sandbox_id)
-    if found and found.internet == internet and len(found.hosts) >= hosts:
+    if found and not fresh and found.internet == internet and len(found.hosts) >= hosts:
         recipe = host_plan.recipe(len(found.hosts))
     engine = engines.choose(sandbox_id)
     renew = fresh and found

@@ -47,13 +47,10 @@ __all__ = [
     "guest_files",
     "hold",
     "lacks",
-    "locked",
     "mmdebstrap",
-    "offered",
     "packages",
     "status",
     "toolbox_command",
-    "unwritable",
     "which",
 ]
 
@@ -84,9 +81,7 @@ MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
 KEPT = {"base": 1, "snapshot": 4}
 # Seconds that each step took on a 2-core machine without KVM (tests/benchmarks); only the
 # display of the time left uses them.
-SECONDS = {
-    "toolbox": 14, "python": 10, "root": 60, "accelerator": 8, "snapshot": 80, "unpack": 8,
-}  # fmt: skip
+SECONDS = {"toolbox": 14, "python": 10, "root": 60, "accelerator": 8, "snapshot": 80}
 NEEDED_BYTES = 4 * 1024**3
 FULL_BYTES = 16 * 1024**2
 
@@ -109,8 +104,6 @@ def lacks() -> list[str]:
     missing = [package for program, package in _PROGRAMS.items() if not which(program)]
     if complete(base_path()):
         return missing
-    if packed := offered():
-        return missing + (["zstd"] if packed.suffix == ".zst" and not which("zstd") else [])
     if not which("mmdebstrap"):
         missing.append("mmdebstrap")
     if os.getuid() and not which("newuidmap"):
@@ -119,13 +112,6 @@ def lacks() -> list[str]:
     if not _KEYRING.exists():
         missing.append("debian-archive-keyring")
     return missing
-
-
-def offered() -> Path | None:
-    """The archive of this version's base in the folder that WIRE_BY_WIRE_HOSTS names, or None."""
-    folder = os.environ.get("WIRE_BY_WIRE_HOSTS")
-    found = sorted(Path(folder).glob(f"{base_path().name}.tar.*")) if folder else []
-    return found[0] if found else None
 
 
 def which(program: str) -> str | None:
@@ -195,8 +181,8 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(progress: Progress) -> Iterator[None]:
-    """One builder at a time; what an interrupted one left is removed."""
+def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
+    """One builder at a time: gives a new folder to fill, or None when folder is complete."""
     lock_path = cache_dir() / "build.lock"
     with lock_path.open("w") as lock:
         try:
@@ -204,18 +190,11 @@ def locked(progress: Progress) -> Iterator[None]:
         except BlockingIOError:
             progress.step("Waiting for another build")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in cache_dir().glob("*.new"):
-            shutil.rmtree(left, ignore_errors=True)
-        yield
-
-
-@contextmanager
-def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
-    """One builder at a time: gives a new folder to fill, or None when folder is complete."""
-    with locked(progress):
         if complete(folder):
             yield None
             return
+        for left in cache_dir().glob("*.new"):
+            shutil.rmtree(left, ignore_errors=True)
         fresh = folder.with_name(folder.name + ".new")
         try:
             _require_space()
@@ -227,18 +206,17 @@ def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
             fresh.rename(folder)
             _prune(folder)
         except OSError as error:
-            raise unwritable(str(error)) from error
+            raise _unwritable(str(error)) from error
         except (SandboxError, subprocess.CalledProcessError) as error:
             # A program that meets a full disk dies of it; QEMU by SIGBUS, without a word.
             if shutil.disk_usage(cache_dir()).free < FULL_BYTES:
-                raise unwritable("the disk filled up") from error
+                raise _unwritable("the disk filled up") from error
             raise
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def unwritable(why: str) -> SandboxError:
-    """The error for a cache that cannot be written to."""
+def _unwritable(why: str) -> SandboxError:
     return SandboxError(
         f"The sandbox's files could not be written to {cache_dir()}.",
         why=why,

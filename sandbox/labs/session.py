@@ -93,7 +93,7 @@ class Session:
     def _marked(self, sandbox: Sandbox) -> bool:
         return all(
             sandbox.host(name).run(f"cat {MARKER}").stdout.strip() == self._mark
-            for name in sandbox.hosts[: self.lab.sandbox_hosts]
+            for name in sandbox.hosts
         )
 
     def check(self) -> Report:

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import sandbox
-
 playwright = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[2]
 LEARNER = "ada"
@@ -37,9 +35,6 @@ def browser():
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory, sandbox_up):
     """The address of a JupyterLab on loopback, with its token."""
-    # A test before may have left a sandbox with more hosts, and they stay when it is put back.
-    sandbox.down()
-    sandbox.up(2)
     home = tmp_path_factory.mktemp("jupyter")
     notebooks = home / "course"
     for folder in ("lessons", "labs"):

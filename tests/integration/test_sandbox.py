@@ -230,6 +230,10 @@ def test_four_hosts_come_up_from_a_damaged_snapshot(own):
         addresses.add(ran.stdout)
     assert len(addresses) == 4
     assert status(id)["memory"] < 1800
+    assert sandbox.up(2, id=id).hosts == box.hosts
+    # Lessons begin with as many as they name, whatever was done before.
+    assert sandbox.up(2, id=id, fresh=True).hosts == ("host-a", "host-b")
+    assert len(status(id)["hosts"]) == 2
 
 
 @pytest.mark.timeout(200)
