@@ -47,8 +47,11 @@ __all__ = [
     "guest_files",
     "hold",
     "lacks",
+    "locked",
     "mmdebstrap",
+    "offered",
     "packages",
+    "prune",
     "status",
     "toolbox_command",
     "which",
@@ -104,6 +107,8 @@ def lacks() -> list[str]:
     missing = [package for program, package in _PROGRAMS.items() if not which(program)]
     if complete(base_path()):
         return missing
+    if packed := offered():
+        return missing + (["zstd"] if packed.suffix == ".zst" and not which("zstd") else [])
     if not which("mmdebstrap"):
         missing.append("mmdebstrap")
     if os.getuid() and not which("newuidmap"):
@@ -112,6 +117,13 @@ def lacks() -> list[str]:
     if not _KEYRING.exists():
         missing.append("debian-archive-keyring")
     return missing
+
+
+def offered() -> Path | None:
+    """The archive of this version's base in the folder that WIRE_BY_WIRE_HOSTS names, or None."""
+    folder = os.environ.get("WIRE_BY_WIRE_HOSTS")
+    found = sorted(Path(folder).glob(f"{base_path().name}.tar.*")) if folder else []
+    return found[0] if found else None
 
 
 def which(program: str) -> str | None:
@@ -181,8 +193,8 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
-    """One builder at a time: gives a new folder to fill, or None when folder is complete."""
+def locked(progress: Progress) -> Iterator[None]:
+    """One builder at a time; what an interrupted one left is removed."""
     lock_path = cache_dir() / "build.lock"
     with lock_path.open("w") as lock:
         try:
@@ -190,11 +202,18 @@ def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
         except BlockingIOError:
             progress.step("Waiting for another build")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in cache_dir().glob("*.new"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+@contextmanager
+def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
+    """One builder at a time: gives a new folder to fill, or None when folder is complete."""
+    with locked(progress):
         if complete(folder):
             yield None
             return
-        for left in cache_dir().glob("*.new"):
-            shutil.rmtree(left, ignore_errors=True)
         fresh = folder.with_name(folder.name + ".new")
         try:
             _require_space()
@@ -204,7 +223,7 @@ def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
             (fresh / "sizes.json").write_text(json.dumps(sizes))
             shutil.rmtree(folder, ignore_errors=True)
             fresh.rename(folder)
-            _prune(folder)
+            prune(folder)
         except OSError as error:
             raise _unwritable(str(error)) from error
         except (SandboxError, subprocess.CalledProcessError) as error:
@@ -230,7 +249,7 @@ def _require_space() -> None:
         raise OSError(f"{free / 1e9:.1f} GB free, building takes {NEEDED_BYTES / 1e9:.1f} GB")
 
 
-def _prune(current: Path) -> None:
+def prune(current: Path) -> None:
     """Remove the builds of the same kind that were used longest ago and by no sandbox now."""
     kind = current.name.split("-")[0]
     others = [folder for folder in cache_dir().glob(f"{kind}-*") if folder != current]

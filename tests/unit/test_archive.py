@@ -70,10 +70,24 @@ def test_what_is_left_of_a_base_is_replaced(built, tmp_path, monkeypatch):
     assert assets.complete(assets.base_path())
 
 
+def test_an_earlier_versions_base_makes_room(built, tmp_path, monkeypatch):
+    file = archive.pack(tmp_path / "offer", built, "gz")
+    monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "other"))
+    monkeypatch.setenv("WIRE_BY_WIRE_HOSTS", str(file.parent))
+    (cache_dir() / "base-0123456789ab").mkdir()
+    archive.unpack(Quiet())
+    assert [path.name for path in cache_dir().glob("base-*")] == [assets.base_path().name]
+
+
 def test_where_it_cannot_be_packed_one_message_says_why(built, tmp_path, monkeypatch):
     (tmp_path / "offer").write_text("a file")
     with pytest.raises(SandboxError, match="could not be packed into"):
         archive.pack(tmp_path / "offer", built, "gz")
+    monkeypatch.setitem(archive.COMPRESSORS, "gz", "false")
+    with pytest.raises(SandboxError, match="could not be packed into") as caught:
+        archive.pack(tmp_path / "other", built, "gz")
+    assert "tar: " in caught.value.why
+    assert [*(tmp_path / "other").iterdir()] == []
     monkeypatch.setattr(assets, "which", lambda program: None)
     with pytest.raises(SandboxError, match="zstd is not installed"):
         archive.pack(tmp_path / "other", built)
@@ -84,10 +98,10 @@ def test_a_damaged_archive_is_one_message_and_leaves_nothing(built, tmp_path, mo
     file.write_bytes(file.read_bytes()[: 40 * PAGE])
     monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "other"))
     monkeypatch.setenv("WIRE_BY_WIRE_HOSTS", str(file.parent))
-    with pytest.raises(SandboxError, match=r"The archive .* could not be read") as caught:
+    with pytest.raises(SandboxError, match=r"could not be unpacked from .*base-") as caught:
         archive.unpack(Quiet())
     assert "tar: " in caught.value.why
-    assert "WIRE_BY_WIRE_HOSTS" in caught.value.fix
+    assert "unset WIRE_BY_WIRE_HOSTS" in caught.value.fix
     assert [path.name for path in cache_dir().iterdir()] == ["build.lock"]
 
 
