@@ -282,7 +282,7 @@ class Monitor:
                     raise SandboxError(f"QEMU refused {name}.", why=reply["error"]["desc"])
         except OSError as error:
             raise SandboxError("QEMU does not answer.", why=str(error)) from error
-        raise SandboxError("QEMU ended while it started.")
+        raise SandboxError(f"QEMU ended instead of answering {name}.")
 
     def _line(self) -> bytes:
         """The next line; b"" when QEMU has ended. Raises OSError when none comes in time."""

@@ -199,7 +199,8 @@ class Supervisor:
                     self._loop.step(1)
             except BaseException:
                 # Told to end: nobody serves the thread any more.
-                theirs.close()
+                with contextlib.suppress(OSError):
+                    ours.shutdown(socket.SHUT_RDWR)
                 raise
             asked.result()
 
@@ -228,7 +229,6 @@ class Supervisor:
         return {
             "pid": pid,
             "supervisor": os.getpid(),
-            "paused": self._paused,
             **dataclasses.asdict(self._settings),
         }
 

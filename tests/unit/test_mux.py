@@ -3,6 +3,7 @@
 import contextlib
 import os
 import queue
+import selectors
 import socket
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from sandbox.guest import agent
 from sandbox.guest.mux import WINDOW, Loop, Mux
+from tests.hosts import until
 
 
 class Ends:
@@ -107,11 +109,7 @@ def test_an_end_knows_what_is_open_and_whether_anything_came(ends):
     assert conn.recv(1) == b"y"
     assert ends.near.frames > frames
     conn.close()
-    for _ in range(100):
-        if not ends.near.targets():
-            break
-        time.sleep(0.05)
-    assert ends.near.targets() == []
+    until("the stream is closed", lambda: not ends.near.targets(), 10)
 
 
 def test_a_target_that_refuses_ends_the_stream(ends):
@@ -160,3 +158,19 @@ def test_hello_forgets_the_streams_of_an_earlier_session(ends):
         while ends.far._streams and time.monotonic() < deadline:
             time.sleep(0.01)
         assert not ends.far._streams
+
+
+def test_a_callback_may_run_the_loop_that_calls_it():
+    loop, (ours, theirs), called = Loop(), socket.socketpair(), []
+
+    def wait(_events):
+        ours.recv(1)
+        loop.step(1)
+
+    loop.watch(ours, selectors.EVENT_READ, wait)
+    theirs.sendall(b"x")
+    loop.call(lambda: called.append("call"))
+    loop.step(1)
+    assert called == ["call"]
+    ours.close()
+    theirs.close()

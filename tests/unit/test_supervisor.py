@@ -67,9 +67,30 @@ def test_a_wake_and_a_question_at_once_are_both_served(supervisor, monkeypatch):
         steps.start()
         steps.join(10)
         assert not steps.is_alive()
-        assert json.loads(question.makefile().readline())["paused"] is False
+        assert json.loads(question.makefile().readline())["recipe"] == ""
+    assert not supervisor._paused
     assert supervisor._monitor.asked == ["cont"]
     assert supervisor._mux.opened == ["host-a"]
+
+
+def test_who_ends_it_while_it_wakes_does_not_wait_for_the_guest(supervisor, monkeypatch):
+    def told_to_end(_timeout):
+        raise SystemExit
+
+    kept, ended = [], []
+    monkeypatch.setattr(supervisor._mux, "open", lambda sock, target: kept.append(sock))
+    monkeypatch.setattr(supervisor._loop, "step", told_to_end)
+
+    def wake():
+        with pytest.raises(SystemExit):
+            supervisor._resumed(internet=False)
+        ended.append(True)
+
+    waking = threading.Thread(target=wake, daemon=True)
+    waking.start()
+    waking.join(10)
+    assert ended == [True]
+    kept.pop().close()
 
 
 def test_a_qemu_that_does_not_answer_ends_no_sandbox(supervisor, capsys):
