@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
+import math
 import os
 import shutil
 import time
@@ -25,7 +26,8 @@ DISK = 1024 * MEBIBYTE
 # Longer than these, and a room waits instead of learning.
 UP_SECONDS, RUN_SECONDS = 15.0, 15.0
 # A learner's session in a container of the image with one processor (tests/benchmarks/image.py):
-# GiB that it has at its most, seconds that a container takes to start.
+# GiB that are kept for it, of which it has 0.7 at its most and reads files with the rest; seconds
+# that a container takes to start there.
 SESSION, RUN_ALONE = 1.0, 4.0
 # GiB that a node of a cluster keeps for itself, and what a learner's unpacked hosts take of its
 # disk with room for what they write.
@@ -71,13 +73,15 @@ def room(memory: float, processors: float) -> Room:
 
     Raises SandboxError for what is less than one learner needs.
     """
-    by_memory = int((memory - NODE) / SESSION)
-    by_processors = int(processors * SHARE)
+    numbers = all(isinstance(it, int | float) and 0 <= it < math.inf for it in (memory, processors))
+    by_memory = int((memory - NODE) / SESSION) if numbers else 0
+    by_processors = int(processors * SHARE) if numbers else 0
     learners = min(by_memory, by_processors)
     if learners < 1:
         raise SandboxError(
-            f"A machine with {memory} GiB and {processors} processors takes no learner.",
-            fix=f"give it {NODE + SESSION} GiB and a processor at least: room(4, 2)",
+            f"A machine with {memory!r} GiB and {processors!r} processors takes no learner.",
+            why=f"it is a number of each, {NODE + SESSION:.0f} GiB and a processor at least",
+            fix="such as room(memory=64, processors=16)",
         )
     ends = "memory" if by_memory < by_processors else "processors"
     waiting = max(1.0, learners / processors)

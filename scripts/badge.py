@@ -14,7 +14,8 @@ def place(url: str, branch: str) -> str:
     """What mybinder.org calls a repository: gh/OWNER/NAME/BRANCH, gl/… or git/….
 
     url: of a git remote, as https://HOST/OWNER/NAME.git or git@HOST:OWNER/NAME.git; a name and a
-    password in it are left out. Raises ValueError if it is neither. Source: https://mybinder.readthedocs.io/en/latest/using/using.html
+    password in it are left out. Raises ValueError if it is neither.
+    Source: https://mybinder.readthedocs.io/en/latest/using/using.html
     """
     found = re.fullmatch(
         r"(?:https://(?:[^@/\s]+@)?|(?:ssh://)?git@)([\w.-]+)(?::\d+)?[/:]([^@\s]+?)(?:\.git)?/?",
@@ -31,10 +32,10 @@ def place(url: str, branch: str) -> str:
 
 
 def led(readme: str, repository: str) -> str:
-    """The README's text with its badge leading to that place."""
+    """The README's text with its badge leading to that place. Raises LookupError without one."""
     said, found = BADGE.subn(rf"\g<1>https://mybinder.org/v2/{repository}\g<2>", readme)
     if not found:
-        raise LookupError("the README has no Binder badge")
+        raise LookupError
     return said
 
 
@@ -56,7 +57,12 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    README.write_text(led(README.read_text(), repository))
+    try:
+        README.write_text(led(README.read_text(), repository))
+    except LookupError:
+        print(f"{README.name} has no Binder badge: [![Binder](…)](https://mybinder.org/v2/…)",
+              file=sys.stderr)  # fmt: skip
+        return 1
     print(f"The badge leads to https://mybinder.org/v2/{repository}")
     return 0
 

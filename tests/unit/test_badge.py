@@ -51,3 +51,16 @@ def test_a_clone_of_a_folder_has_no_badge(url, tmp_path, monkeypatch, capsys):
     assert "which mybinder.org cannot reach. Publish the course" in said
     assert "SECRET" not in said
     assert badge.README.read_text() == before
+
+
+def test_a_readme_without_a_badge_is_left_and_said(tmp_path, monkeypatch, capsys):
+    readme = tmp_path / "README.md"
+    readme.write_text("# Mine\n")
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    url = "https://github.com/ada/wires"
+    subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", url], check=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(badge, "README", readme)
+    assert badge.main() == 1
+    assert "has no Binder badge" in capsys.readouterr().err
+    assert readme.read_text() == "# Mine\n"

@@ -88,13 +88,16 @@ def test_memory_or_processors_end_a_room():
     assert "more would lack processors" in repr(few)
 
 
-@pytest.mark.parametrize(("memory", "processors"), [(1, 8), (64, 0), (-3, 2)])
+@pytest.mark.parametrize(
+    ("memory", "processors"),
+    [(1, 8), (64, 0), (-3, 2), ("64", 4), (64, "4"), (float("nan"), 2), (64, float("inf"))],
+)
 def test_a_machine_for_nobody_is_one_message(memory, processors):
     with pytest.raises(SandboxError, match="takes no learner"):
         workshop.room(memory, processors)
 
 
-def test_the_page_has_the_table_that_is_measured():
+def test_the_page_has_the_table_that_is_computed():
     page = (Path(__file__).parents[2] / "binder/README.md").read_text()
     rows = re.findall(
         r"^\| (\d+) GiB, (\d+) processors \| (\d+) \| (\w+) \| (\d+) GiB \|", page, re.M
