@@ -2,6 +2,9 @@
 .PHONY: help setup lab teach site kit badge test test-fast lint outputs bench clean-sandbox
 PYTHON ?= python3
 RUN := .venv/bin/python
+ROOT := $(filter 0,$(shell id -u))
+# The image's tests need root: they limit its memory and processors.
+PODMAN := $(if $(ROOT),mmdebstrap podman runc)
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,16 +52,15 @@ kit: setup ## Make one file that sets the course up without any network
 badge: ## Have the README's Binder badge lead to where this clone is from
 	@$(PYTHON) scripts/badge.py
 
-ROOT := $(filter 0,$(shell id -u))
 # Each worker has a VM, which keeps a processor busy.
 WORKERS ?= 2
 
 test: setup .venv/teach .venv/site lint ## Run every test, on two VMs beside each other
-	@scripts/system-packages chromium bwrap=bubblewrap zstd $(if $(ROOT),mmdebstrap podman runc)
+	@scripts/system-packages chromium bwrap=bubblewrap zstd $(PODMAN)
 	$(RUN) -m pytest --no-skip -n $(WORKERS) --no-loadscope-reorder tests/unit tests/integration \
 	    tests/lessons tests/labs tests/browser \
 	    $(if $(ROOT),,--ignore=tests/integration/test_image.py)
-	$(if $(ROOT),,@echo "The image was not tested: its limits of memory and processors need root.")
+	$(if $(ROOT),,@echo "The image was not tested: that needs root.")
 
 test-fast: .venv/ready ## Run the tests that need no engine
 	$(RUN) -m pytest -n $(WORKERS) tests/unit
@@ -73,6 +75,7 @@ outputs: setup ## Run LESSON=lessons/01-… (or all) and store the outputs
 	$(RUN) scripts/store_outputs.py $(LESSON)
 
 bench: setup ## Measure the sandbox and print a table
+	@scripts/system-packages $(PODMAN)
 	$(RUN) -m tests.benchmarks
 	$(RUN) -m tests.benchmarks.network_state
 	$(RUN) -m tests.benchmarks.journeys

@@ -26,6 +26,7 @@ class Podman:
         self.folder = folder
         self.command = [
             "podman", "--root", folder / "store", "--runroot", folder / "run",
+            "--tmpdir", folder / "tmp",
             "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--runtime", "runc",
         ]  # fmt: skip
         (folder / "run").mkdir()
@@ -58,7 +59,7 @@ class Podman:
         """Where this machine's pip gets packages, the image's gets them, too."""
         command = [sys.executable, "-m", "pip", "config", "list"]
         said = subprocess.run(command, capture_output=True, text=True, check=True)
-        found = re.findall(r"^(?:global|:env:)\.([\w-]+)='(.*)'$", said.stdout, re.MULTILINE)
+        found = re.findall(r"^(?:\w+|:env:)\.([\w-]+)='(.*)'$", said.stdout, re.MULTILINE)
         settings = {name: value.encode().decode("unicode_escape") for name, value in found}
         places = {}
         if certificates := settings.pop("cert", None):
@@ -114,5 +115,7 @@ class Podman:
 
     def close(self):
         """Remove everything."""
-        self("rm", "--force", "--all", "--time", "5")
-        subprocess.run(["rm", "-rf", self.folder], check=False)
+        try:
+            self("rm", "--force", "--all", "--time", "5")
+        finally:
+            subprocess.run(["rm", "-rf", self.folder], check=False)

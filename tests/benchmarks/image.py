@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tests.podman import ROOT, Podman
 
-# A learner's cells, one after the other, as in JupyterLab.
 LESSON = "04-overlay"
 CODE = "import sandbox, time; h = sandbox.up(2).host('a'); t = time.monotonic(); "
 READY = "until grep -q 'is ready' /tmp/wire-by-wire-build.log; do sleep 0.1; done"

@@ -17,6 +17,7 @@ from playwright.sync_api import expect, sync_playwright
 from sandbox.labs.batch import entries
 from sandbox.labs.job import manifests
 from tests.browser.notebook import new_cell, open_lesson
+from tests.hosts import until
 from tests.labs.test_batch import LAB, hand_in, whole
 from tests.nobody import USER
 from tests.podman import ROOT, Podman
@@ -183,11 +184,8 @@ def test_a_terminal_there_has_the_courses_python(podman, course, page):
         page.get_by_text(entry, exact=True).first.click()
     page.locator(".jp-Terminal .xterm-screen").click()
     page.keyboard.type("cd /; python -m sandbox status > /tmp/answer\n")
-    for _ in range(60):
-        if "host-b" in podman("exec", course, "sh", "-c", "cat /tmp/answer 2> /dev/null || true"):
-            return
-        time.sleep(0.5)
-    raise AssertionError("the terminal did nothing")
+    look = ("exec", course, "sh", "-c", "cat /tmp/answer 2> /dev/null || true")
+    until("the terminal answers", lambda: "host-b" in podman(*look), 60)
 
 
 def test_a_pod_of_a_job_grades_a_submission_there(podman, tmp_path):

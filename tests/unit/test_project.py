@@ -70,7 +70,13 @@ def test_make_help_lists_every_target():
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.lock", "requirements-teach.lock", "requirements-site.lock"]
+    "name",
+    [
+        "requirements.lock",
+        "requirements-teach.lock",
+        "requirements-site.lock",
+        "binder/requirements.lock",
+    ],
 )
 def test_a_lock_file_pins_every_package(name):
     for line in (ROOT / name).read_text().splitlines():
