@@ -75,6 +75,7 @@ IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR = 10, 11, 23, 25
 PMTUDISC_PROBE = 3
 NFT_CTX_OUTPUT_HANDLE = 1 << 3
 ICMP_ECHO, ICMPV6_ECHO = 8, 128
+ICMP_ECHO_REPLY, ICMPV6_ECHO_REPLY = 0, 129
 
 _one_at_a_time = threading.Lock()
 
@@ -404,7 +405,7 @@ def send_probe(cookie, isn, protocol, address, port, size, seconds):
                 probe.send(echo_request(family, payload))
                 # It hears every ICMP message of that sender that comes to its namespace.
                 until = time.monotonic() + seconds
-                while cookie not in probe.recv(1 << 16):
+                while not is_reply(probe.recv(1 << 16), family, cookie):
                     probe.settimeout(max(0.001, until - time.monotonic()))
         except TimeoutError:
             outcome = "silence"
@@ -421,6 +422,15 @@ def echo_request(family, payload):
     # The kernel sums up ICMPv6 itself (RFC 3542).
     total = 0 if kind == ICMPV6_ECHO else checksum(message)
     return message[:2] + struct.pack("!H", total) + message[4:]
+
+
+def is_reply(message, family, cookie):
+    """Whether a raw socket heard the answer to our request; an error quotes the cookie, too."""
+    if family == socket.AF_INET6:
+        return message[:1] == bytes([ICMPV6_ECHO_REPLY]) and cookie in message
+    # Here it has its IPv4 header, whose length is counted in words.
+    start = 4 * (message[0] & 0xF) if message else 0
+    return message[start : start + 1] == bytes([ICMP_ECHO_REPLY]) and cookie in message
 
 
 def checksum(data):

@@ -1,7 +1,8 @@
 """From what was heard of a probe to its journey.
 
 Sights are told apart by the marks that stay (``Probe``), put in order by the kernel's clock,
-which all namespaces share, and joined with the rules by namespace, interface and order.
+which all namespaces share, and by how interfaces are stacked where its time is the same, and
+joined with the rules by namespace, interface and order.
 """
 
 from __future__ import annotations
@@ -197,6 +198,7 @@ class _Following:
         self.carriers = {it.ref for it in snapshot.interfaces() if it.master} | {
             it.parent for it in snapshot.interfaces() if it.parent
         }
+        self._heights: dict[InterfaceRef, int] = {}
         self.flows = _Flows(probe, sent)
         self.unseen = [f"Not all could be kept: {it}." for it in evidence.missed]
         # Namespaces whose connection tracking translates the probe.
@@ -231,7 +233,7 @@ class _Following:
         """The sights of each leg in their order, every one once."""
         found: dict[str, list[Sight]] = {name: [] for name in LEGS}
         seen = set()
-        for sight in sorted(self.evidence.sights, key=lambda it: it.time):
+        for sight in sorted(self.evidence.sights, key=self.order):
             leg = self.flows.leg(sight.packet)
             # What is sent again, as it was not answered, is the same probe.
             key = (leg, sight.namespace, sight.interface, sight.direction, sight.vlan,
@@ -241,6 +243,30 @@ class _Following:
                 seen.add(key)
                 found[leg].append(sight)
         return found
+
+    def order(self, sight: Sight) -> tuple[int, bool, int, int]:
+        """The kernel's time; of one time, as a frame climbs what it comes in by.
+
+        A frame is stamped once as it comes in (net/core/dev.c, net_timestamp_check), so a parent
+        and its macvlan, a port and its bridge, a tunnel's outside and its inside have one time.
+        """
+        inward = sight.direction == "in"
+        steps = self.height(self.ref(sight))
+        depth = sight.packet.depth
+        return sight.time, not inward, -depth if inward else depth, steps if inward else -steps
+
+    def height(self, ref: InterfaceRef, above: frozenset[InterfaceRef] = frozenset()) -> int:
+        """How many interfaces carry that one, one under the other."""
+        if (known := self._heights.get(ref)) is not None:
+            return known
+        space = self.namespaces.get(ref.namespace)
+        found = space.interface(ref.name) if space else None
+        under = {found.parent} if found and found.parent else set()
+        under |= {it.ref for it in space.interfaces if it.master == ref.name} if space else set()
+        # A state that was read while it changed may have a ring.
+        seen = above | {ref}
+        height = max((1 + self.height(it, seen) for it in under - seen), default=0)
+        return self._heights.setdefault(ref, height)
 
     def first_hops(self, leg: str, sights: list[Sight]) -> list[Hop]:
         copies = self.copies(sights)
@@ -630,6 +656,10 @@ class _Following:
         changes = tuple(self.last_changes(last, passes))
         ending = self.answered(taken(hops["answer"]), last, after)
         ending = ending or next(self.silent(last, passes, changes))
+        if self.sent.outcome in ANSWERED and ending.outcome != "answered":
+            # What was seen is never all, and the sender's own socket knows.
+            why = "the sender was answered; not all of the answer's way was seen"
+            ending = Ending("answered", last.namespace, why)
         return dataclasses.replace(
             ending, passes=ending.passes or passes, changes=ending.changes or changes
         )
@@ -654,6 +684,8 @@ class _Following:
         """What may have ended it before it was seen; the first one counts."""
         probe, sent = self.probe, self.sent
         said = (f"its kernel says: {sent.error}",) if sent.error else ()
+        if sent.outcome in ANSWERED:
+            yield Ending("answered", probe.source, "the sender was answered, and nothing was seen")
         if dropped := _dropping(passes):
             why = _by_rule(*dropped)
             yield Ending("dropped", probe.source, why, TRACED, dropped[1], passes)
@@ -665,8 +697,6 @@ class _Following:
             yield Ending("dropped", probe.source, why, said)
         if waiting := self.asked_in_vain(probe.source):
             yield Ending("dropped", probe.source, waiting, (), None, passes)
-        if sent.outcome in ANSWERED:
-            yield Ending("answered", probe.source, "the sender was answered, and nothing was seen")
         if sent.error:
             words = REFUSALS.get(sent.outcome, "cannot send to")
             yield Ending("dropped", probe.source, f"{probe.source} {words} {probe.address}", said)
@@ -687,10 +717,11 @@ class _Following:
             return self.reported(first, who, last, after)
         came = newest.namespace == self.probe.source and newest.direction == "in"
         late = newest.microseconds >= 1e6 * self.sent.seconds
-        if not came or (self.sent.outcome == "silence" and not late):
-            return self.answer_lost(newest, after["answer"])
-        if "R" in packet.flags:
+        if came and "R" in packet.flags and self.sent.outcome != "silence":
             return self.reset(who, first, last, after["probe"])
+        heard = self.sent.outcome in ANSWERED or (self.sent.outcome == "silence" and late)
+        if not came or not heard:
+            return self.answer_lost(newest, after["answer"])
         what = {"tcp": "SYN-ACK: the port is open", "icmp": "echo reply"}
         evidence = what.get(self.probe.protocol, "a datagram")
         who = last.namespace if last.leg == "proxied" else who
@@ -756,7 +787,16 @@ class _Following:
         if self.sent.outcome in ANSWERED:
             why = "the sender was answered; what answers bears no mark, and was not followed"
             yield Ending("answered", place, why)
+        # It may have a new destination that nobody has seen it with.
+        destination = flow.destination if flow else ""
+        for change in changes:
+            destination = change.after.rpartition(":")[0].strip("[]") or change.after
+        arrived = last.direction == "in" and destination in _addresses(self.namespaces[place])
         if waiting := self.asked_in_vain(place, last):
+            if arrived:
+                yield Ending(
+                    "unanswered", place, f"it arrived, and its answer cannot leave: {waiting}"
+                )
             yield Ending("dropped", place, waiting)
         losses = self.losses(place)
         if last.direction == "out":
@@ -764,11 +804,7 @@ class _Following:
         if certain := [it for it in losses if any(name in it for name in CERTAIN)]:
             why = f"it came in by {last.interface} and went no further: {certain[0]}"
             yield Ending("dropped", place, why, losses)
-        # It may have a new destination that nobody has seen it with.
-        destination = flow.destination if flow else ""
-        for change in changes:
-            destination = change.after.rpartition(":")[0].strip("[]") or change.after
-        if destination in _addresses(self.namespaces[place]):
+        if arrived:
             if self.probe.protocol == "udp" and not losses:
                 yield Ending("delivered", place, "it arrived; UDP asks for no answer")
             yield Ending("unanswered", place, "it arrived, and nothing answered", losses)
@@ -808,7 +844,9 @@ class _Following:
         space = self.namespaces[place]
         next_hops = {route.gateway for route in space.routes} | {self.probe.address}
         if last and last.packet.flow:
-            next_hops.add(last.packet.flow.destination)
+            # What has come in may wait to be passed on, or its answer to leave.
+            flow = last.packet.flow
+            next_hops |= {flow.destination, flow.source if last.direction == "in" else ""}
         if last and last.connection:
             next_hops.add(last.connection.reply.source)
         asked: dict[str, str] = {}

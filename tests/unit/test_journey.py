@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import socket
 import struct
 import sys
 
@@ -100,6 +101,89 @@ def test_hops_are_in_the_order_of_their_times():
 @given(st.permutations(BRIDGED))
 def test_the_order_in_which_hosts_tell_does_not_matter(shuffled):
     assert told(shuffled) == WHOLE
+
+
+def stamped(*groups):
+    """Sights in their order, those of a group with one time: a frame is stamped as it comes in."""
+    return [
+        dataclasses.replace(it, time=1_000_000 + 1000 * number)
+        for number, group in enumerate(groups)
+        for it in sights(*group)
+    ]
+
+
+MAC_VLAN = syn("10.10.0.2", "172.18.0.3"), back(syn("10.10.0.2", "172.18.0.3"))
+IN_TUNNEL = [
+    Ether() / IP(src=f"198.18.0.1{a}", dst=f"198.18.0.1{b}") / UDP(dport=4789) / VXLAN(vni=4097)
+    / frame for a, b, frame in ((1, 2, FRAME), (2, 1, back(FRAME)))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        (
+            "host-a/lan-client",
+            stamped(
+                [("host-a/lan-client", "eth0", OUT, MAC_VLAN[0])],
+                [("host-a", "eth0.10", OUT, MAC_VLAN[0])],
+                [("host-a", "eth0", OUT, MAC_VLAN[0])],
+                [
+                    ("host-a", "eth0", OTHER, MAC_VLAN[1]),
+                    ("host-a", "eth0.10", OTHER, MAC_VLAN[1]),
+                    ("host-a/lan-client", "eth0", IN, MAC_VLAN[1]),
+                ],
+            ),
+        ),
+        (
+            "host-a/web",
+            stamped(
+                [("host-a/web", "eth0", OUT, FRAME)],
+                [("host-a", "veth0a1b206", IN, FRAME), ("host-a", "docker0", IN, FRAME)],
+                [("host-a", "docker0", OUT, back(FRAME))],
+                [("host-a", "veth0a1b206", OUT, back(FRAME))],
+                [("host-a/web", "eth0", IN, back(FRAME))],
+            ),
+        ),
+        (
+            "host-a/task1",
+            stamped(
+                [("host-a/task1", "eth0", OUT, FRAME)],
+                [
+                    ("host-a/overlay:mesh", "vxlan0", OUT, FRAME),
+                    ("host-a", "eth0", OUT, IN_TUNNEL[0]),
+                ],
+                [
+                    ("host-a", "eth0", IN, IN_TUNNEL[1]),
+                    ("host-a/overlay:mesh", "vxlan0", IN, back(FRAME)),
+                ],
+                [("host-a/task1", "eth0", IN, back(FRAME))],
+            ),
+        ),
+    ],
+    ids=["macvlan on a vlan", "bridge", "tunnel"],
+)
+@settings(deadline=None, max_examples=20)
+@given(st.data())
+def test_of_one_time_a_frame_climbs_what_it_comes_in_by(source, seen, data):
+    passage = told(data.draw(st.permutations(seen)), source=source)
+    assert hops(passage) == hops(told(seen, source=source))
+    assert [(hop.namespace, hop.interface) for hop in passage.hops] == [
+        (it.namespace, it.interface) for it in seen
+    ]
+    assert passage.ending.outcome == "answered"
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.tuples(st.sampled_from([*BRIDGED, *FOREIGN]), st.integers(0, 8)), max_size=12),
+    st.sampled_from(["connected", "silence", "ECONNREFUSED", "EHOSTUNREACH"]),
+)
+def test_an_ending_never_contradicts_what_the_sender_saw(seen, outcome):
+    """Whatever of it was seen, in whatever order."""
+    moved = [dataclasses.replace(it, time=1_000_000 + 1000 * at) for it, at in seen]
+    ending = told(moved, outcome=outcome).ending
+    assert (ending.outcome == "answered") == (outcome == "connected")
 
 
 @settings(deadline=None, max_examples=50)
@@ -251,6 +335,21 @@ def test_an_arp_request_that_nobody_answers_is_the_end():
     ending = told([*seen, *sights(("host-a/web", "eth1", IN, answer))], address="172.18.0.77",
                   outcome="silence").ending  # fmt: skip
     assert ending.outcome == "lost"
+
+
+def test_one_that_cannot_ask_where_its_answer_goes_has_still_got_it():
+    asked = Ether() / ARP(op=1, psrc="172.18.0.3", pdst="172.18.0.2")
+    seen = sights(
+        ("host-a/web", "eth1", OUT, FRAME),
+        ("host-a/db", "eth0", IN, FRAME),
+        ("host-a/db", "eth0", OUT, asked),
+    )
+    ending = told(seen, outcome="silence").ending
+    assert (ending.outcome, ending.namespace) == ("unanswered", "host-a/db")
+    assert ending.why == (
+        "it arrived, and its answer cannot leave: nobody on eth0 of host-a/db answers its ARP "
+        "request for 172.18.0.2"
+    )
 
 
 def test_udp_that_is_not_answered_is_delivered():
@@ -586,3 +685,16 @@ def test_an_answer_that_is_an_error_is_no_answer():
     raw = struct.pack("=IHHIIi", 36, 2, 0, 1, 0, -2) + bytes(16)
     assert refusal(base64.b64encode(raw).decode()) == 2
     assert read_connection(base64.b64encode(raw).decode(), "tcp") is None
+
+
+def test_an_error_that_quotes_a_ping_is_no_reply_to_it():
+    ping = IP(src="172.18.0.2", dst="172.18.0.3") / ICMP(id=7) / Raw(COOKIE)
+    reply = IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=0, id=7) / Raw(COOKIE)
+    error = IP(src="172.18.0.1", dst="172.18.0.2") / ICMP(type=3, code=1) / ping
+    heard = {name: bytes(it) for name, it in {"ping": ping, "reply": reply, "error": error}.items()}
+    heard |= {"nothing": b"", "another": bytes(reply).replace(COOKIE, COOKIE[::-1])}
+    assert [name for name, it in heard.items()
+            if capture.is_reply(it, socket.AF_INET, COOKIE)] == ["reply"]  # fmt: skip
+    reply, error = (ICMPv6EchoReply(id=7, data=COOKIE), b"\x01" + bytes(7) + COOKIE)
+    assert capture.is_reply(bytes(reply), socket.AF_INET6, COOKIE)
+    assert not capture.is_reply(error, socket.AF_INET6, COOKIE)
