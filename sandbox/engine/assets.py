@@ -71,6 +71,7 @@ ROOT_FILES = (
     "vm_build.py",
     "vm-guest",
     "vm-init",
+    "host-cgroups",
     "host-entrypoint",
 )
 # To be run in the hosts' root: the small VM that they run, of the kernel that is installed there,

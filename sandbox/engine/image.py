@@ -31,6 +31,7 @@ HOST_FILES = (
     "vm.py",
     "vm_build.py",
     "vm-guest",
+    "host-cgroups",
     "host-entrypoint",
 )
 

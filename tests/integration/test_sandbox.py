@@ -185,6 +185,26 @@ def test_the_service_docker_is_restarted_and_containers_come_back(fresh):
     ok(host, "service docker status")
 
 
+def test_a_cgroup_hands_on_its_controllers_while_its_processes_fork(sandbox_up):
+    forking = "while :; do sleep 0.05 & sleep 0.01; done"
+    ok(
+        sandbox_up.host("a"),
+        "for round in 1 2 3 4 5; do\n"
+        "  group=/sys/fs/cgroup/forking; mkdir $group\n"
+        "  for forker in 1 2 3; do\n"
+        "    (echo $BASHPID > $group/cgroup.procs\n"
+        f"     exec timeout 20 sh -c '{forking}') > /dev/null 2>&1 &\n"
+        "  done\n"
+        "  sleep 0.3\n"
+        f"  {assets.LIB}/host-cgroups $group\n"
+        "  cmp $group/cgroup.controllers $group/cgroup.subtree_control || found=differ\n"
+        "  echo 1 > $group/cgroup.kill\n"
+        "  until rmdir $group/init $group 2> /dev/null; do sleep 0.1; done\n"
+        "done\n"
+        '[ -z "$found" ]',
+    )
+
+
 def test_two_ups_at_once_give_one_sandbox(own):
     id, found = own(), []
     threads = [threading.Thread(target=lambda: found.append(sandbox.up(2, id=id)))

@@ -1,6 +1,7 @@
 """Every fault of lab 14 breaks something, and its reference repair leaves all as it was."""
 
 import importlib.util
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from sandbox.labs import Draw, nothing_else_changed
 from sandbox.labs.checking import check, run_commands
 from sandbox.labs.lab import Task
 from sandbox.labs.scene import read_raw, snapshot_of
+from tests.hosts import ok
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+LOG = "/var/log/dockerd.log"
 PATH = Path(__file__).parents[2] / "labs/14-break-fix/lab.py"
 _spec = importlib.util.spec_from_file_location("break_fix", PATH)
 lab = importlib.util.module_from_spec(_spec)
@@ -48,4 +51,23 @@ def test_a_fault_breaks_a_call_and_its_repair_leaves_nothing(sandbox_up, facts, 
         run_commands(sandbox_up, [(host, repair)], "Repairing")
     after = (*lab.calls(it), nothing_else_changed(*lab._unavoidable(it)))
     found = look(sandbox_up, after, start, settle=90)
+    assert all(one.passed for one in found), [one for one in found if not one.passed]
+
+
+def test_a_container_of_an_overlay_comes_back_though_its_manager_was_slow(sandbox_up, facts):
+    """dockerd starts it once, and gives the manager 20 s to admit it."""
+    it = replace(facts, fault="dockerd")
+    manager = sandbox_up.host("a")
+    host, broken, repair = lab.breaks(it)
+    run_commands(sandbox_up, [(host, broken)], "Breaking")
+    ok(manager, "pkill -STOP dockerd")
+    again = threading.Timer(30, manager.run, ["pkill -CONT dockerd"])
+    again.start()
+    try:
+        run_commands(sandbox_up, [(host, repair)], "Repairing")
+        assert "attaching to network failed" in ok(sandbox_up.host("b"), f"tail -n 99 {LOG}")
+        found = look(sandbox_up, lab.calls(it), None, settle=90)
+    finally:
+        again.join()
+        ok(manager, "pkill -CONT dockerd")
     assert all(one.passed for one in found), [one for one in found if not one.passed]
