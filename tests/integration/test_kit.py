@@ -45,7 +45,11 @@ def test_the_course_is_set_up_without_a_network_and_a_lesson_runs(kit, tmp_path)
     ready = alone(kit, tmp_path, "make", "-C", "/tmp/home/course", "setup")
     assert ready.returncode == 0, ready.stdout + ready.stderr
     course = Path("/tmp/home/course")
-    ran = alone(kit, tmp_path, *nbval(course, "01-bridge", course / ".venv/bin/python"))
+    ran = alone(
+        kit,
+        tmp_path,
+        *nbval(course / "lessons/01-bridge.ipynb", course, course / ".venv/bin/python"),
+    )
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
     assert "passed" in ran.stdout
     again = alone(kit, tmp_path, "sh", "/tmp/kit/setup.sh", "/tmp/home/course")
