@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tests.hosts import mac, nobody_answers, ok
+import sandbox
+from tests.hosts import mac, nobody_answers, ok, until
 
 pytestmark = pytest.mark.engine
 
@@ -43,8 +44,14 @@ def test_macvlan_containers_have_mac_addresses_of_their_own_which_the_switch_mus
           f" ether saddr != {mac(a)} drop")  # fmt: skip
     ok(b, f"{PING} 198.18.0.11")
     nobody_answers(b, "ping -c 1 -W 3 198.18.0.128")
+    # It drops the container's ARP as well, so once api has forgotten host-b it cannot answer.
+    ok(a, "nsenter -n -t $(docker inspect -f '{{.State.Pid}}' api) ip neigh flush dev eth0")
+    ending = sandbox.journey("host-b", "host-a/api").passage.ending
+    assert (ending.outcome, ending.namespace) == ("unanswered", "host-a/api")
+    assert "answer cannot leave: nobody on eth0 of host-a/api answers its ARP" in ending.why
     ok(a, "nft delete table netdev port")
-    ok(b, f"{PING} 198.18.0.128")
+    # What waits for an ARP answer is thrown away with the third request that got none.
+    until("api answers", lambda: b.run("ping -c 1 -W 2 198.18.0.128").code == 0, 30)
 
     # One parent carries one kind.
     ok(a, "docker network create -d ipvlan -o parent=eth0 --subnet 10.7.0.0/24 other")
@@ -119,3 +126,7 @@ def test_two_engines_give_out_one_address_twice_unless_their_ranges_differ(fresh
     ok(b, f"{LAN} --ip-range 198.18.0.160/27 lan")
     ok(b, "docker network connect lan web")
     assert answering(a, "198.18.0.128") == {api}
+    # A frame has one time stamp at the parent and at its macvlan.
+    for _ in range(3):
+        assert sandbox.journey("host-b/web", "host-a").outcome == "answered"
+        assert sandbox.journey("host-b/web", "host-a", tcp=81).outcome == "refused"
