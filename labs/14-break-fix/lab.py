@@ -142,8 +142,8 @@ def setup(it: Facts) -> list[tuple[str, str]]:
     ]
 
 
-def _until(command: str) -> str:
-    return f"timeout 60 sh -c 'until {command}; do sleep 0.3; done'"
+def _until(command: str, seconds: int = 60) -> str:
+    return f"timeout {seconds} sh -c 'until {command}; do sleep 0.3; done'"
 
 
 def _serves(name: str) -> str:
@@ -151,10 +151,11 @@ def _serves(name: str) -> str:
 
 
 def _comes_back(name: str) -> str:
-    # dockerd starts a container of an overlay once. It gives the manager 20 s to admit it (moby,
-    # daemon/cluster/networks.go: AttachNetwork), which a busy manager may exceed.
+    # dockerd starts a container of an overlay once. It waits 20 s for the manager, and 20 s more for
+    # it to admit the container (moby, daemon/cluster: cluster.go, networks.go), which a busy manager
+    # may exceed.
     start = f"docker start {name} > /dev/null 2>&1; false"
-    return _until(f"docker exec {name} curl -sf -m 2 http://127.0.0.1 || {{ {start}; }}")
+    return _until(f"docker exec {name} curl -sf -m 2 http://127.0.0.1 || {{ {start}; }}", 100)
 
 
 def _bridge(it: Facts) -> str:
