@@ -151,9 +151,9 @@ def _serves(name: str) -> str:
 
 
 def _comes_back(name: str) -> str:
-    # dockerd starts a container of an overlay once. It waits 20 s for the manager, and 20 s more for
-    # it to admit the container (moby, daemon/cluster: cluster.go, networks.go), which a busy manager
-    # may exceed.
+    # dockerd starts a container of an overlay once. It waits 20 s for the manager and 20 s more for
+    # it to admit the container (moby, daemon/cluster: cluster.go, networks.go), which on a busy
+    # machine may be too little.
     start = f"docker start {name} > /dev/null 2>&1; false"
     return _until(f"docker exec {name} curl -sf -m 2 http://127.0.0.1 || {{ {start}; }}", 100)
 
