@@ -39,6 +39,7 @@ __all__ = [
 
 QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 8.0
+ANSWER_SECONDS = 30.0
 # A guest whose kernel panics ends QEMU without a word of QEMU's own: -no-reboot.
 PANIC = "Kernel panic"
 _CMDLINE = (
@@ -196,7 +197,8 @@ def command(spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int) -> list[
         "-drive", f"if=none,id=root,file={_option(spec.root)},format=raw,readonly=on",
         "-device", "virtio-blk-pci,drive=root",
         "-drive", f"if=none,id=data,file={_option(spec.data)},format={spec.data_format},"
-        "cache=unsafe,discard=unmap",
+        # A write that fails, as on a full disk, stops the VM and is tried again when it goes on.
+        "cache=unsafe,discard=unmap,werror=stop",
         "-device", "virtio-blk-pci,drive=data",
         "-netdev", f"user,id=net,net=198.19.255.0/24,host=198.19.255.2,dns=198.19.255.3,"
         f"ipv6=off,restrict={restrict}",
@@ -256,12 +258,13 @@ def last_words(log: Path, console: Path) -> str:
 
 
 class Monitor:
-    """QEMU's machine protocol (QMP) on a connected socket."""
+    """QEMU's machine protocol (QMP) on a connected socket. sock: readable when there are events."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+        self.sock = sock
         self._number, self._heard = 0, b""
-        sock.settimeout(30)
+        self._events: list[dict[str, Any]] = []
+        sock.settimeout(ANSWER_SECONDS)
         self._line()
         self.execute("qmp_capabilities")
 
@@ -270,10 +273,12 @@ class Monitor:
         self._number += 1
         request = {"execute": name, "arguments": arguments, "id": self._number}
         try:
-            self._sock.sendall(json.dumps(request).encode() + b"\n")
+            self.sock.sendall(json.dumps(request).encode() + b"\n")
             while line := self._line():
                 reply = json.loads(line)
-                # Events have no id, and an answer that came too late has another.
+                if "event" in reply:
+                    self._events.append(reply)
+                # Of an answer that came too late.
                 if reply.get("id") != self._number:
                     continue
                 if "return" in reply:
@@ -284,10 +289,34 @@ class Monitor:
             raise SandboxError("QEMU does not answer.", why=str(error)) from error
         raise SandboxError(f"QEMU ended instead of answering {name}.")
 
+    def events(self) -> list[dict[str, Any]] | None:
+        """The events since the last call, without waiting for any; None when QEMU has ended.
+
+        What came while a command was run is among them, and does not make ``sock`` readable.
+        """
+        ended = False
+        self.sock.setblocking(False)
+        try:
+            data = self.sock.recv(65536)
+            self._heard += data
+            ended = not data
+        except BlockingIOError:
+            pass
+        except OSError:
+            ended = True
+        finally:
+            self.sock.settimeout(ANSWER_SECONDS)
+        while b"\n" in self._heard:
+            said = json.loads(self._line())
+            if "event" in said:
+                self._events.append(said)
+        events, self._events = self._events, []
+        return None if ended and not events else events
+
     def _line(self) -> bytes:
         """The next line; b"" when QEMU has ended. Raises OSError when none comes in time."""
         while b"\n" not in self._heard:
-            data = self._sock.recv(65536)
+            data = self.sock.recv(65536)
             if not data:
                 return b""
             self._heard += data
@@ -328,4 +357,4 @@ class Monitor:
 
     def close(self) -> None:
         """Close the connection; QEMU keeps running."""
-        self._sock.close()
+        self.sock.close()

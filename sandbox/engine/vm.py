@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox.engine import archive, assets, companion, link, qemu, snapshot
+from sandbox.engine import archive, assets, companion, disk, link, qemu, snapshot
 from sandbox.engine.base import EngineState, Recipe
 from sandbox.engine.supervisor import CONTROL, Settings
 from sandbox.errors import SandboxError
-from sandbox.paths import run_dir, state_dir
+from sandbox.paths import cache_dir, run_dir, state_dir
 from sandbox.progress import Progress
 
 __all__ = ["VMEngine"]
@@ -53,10 +53,16 @@ class VMEngine:
     ) -> EngineState:
         """See ``Engine.start``."""
         idle = _idle()
-        with companion.starting(sandbox_id, progress):
+        with (
+            disk.told(cache_dir(), "the sandbox cannot start"),
+            companion.starting(sandbox_id, progress),
+        ):
             told = _control(sandbox_id, "status")
             if told and _matches(told, recipe, internet):
-                return _state(sandbox_id, told)
+                found = _state(sandbox_id, told)
+                if found.problem:
+                    raise found.problem
+                return found
             self.stop(sandbox_id)
             folder = self._snapshot(recipe, progress)
             base = assets.base(progress)
@@ -124,6 +130,8 @@ class VMEngine:
     def last_words(self, sandbox_id: str) -> str:
         """See ``Engine.last_words``."""
         folder = state_dir(sandbox_id)
+        if (found := self.state(sandbox_id)) and found.problem:
+            raise found.problem
         deadline = time.monotonic() + END_SECONDS
         while companion.living(sandbox_id):
             # A connection that breaks is noticed before the supervisor has ended.
@@ -168,9 +176,12 @@ def _matches(told: dict[str, Any], recipe: Recipe, internet: bool) -> bool:
 def _state(sandbox_id: str, told: dict[str, Any]) -> EngineState:
     detail = f"QEMU {qemu.version()}, {told['accelerator'].upper()}, {told['memory']} MiB"
     url = f"unix://{run_dir(sandbox_id)}/engine.sock"
+    # A supervisor of an earlier version may still run.
+    problem = told.get("problem")
     return EngineState(
-        url, snapshot.SITE, detail, told["pid"], tuple(told["hosts"]), told["internet"]
-    )
+        url, snapshot.SITE, detail, told["pid"], tuple(told["hosts"]), told["internet"],
+        SandboxError(**problem) if problem else None,
+    )  # fmt: skip
 
 
 def _control(sandbox_id: str, order: str, timeout: float = 15.0) -> dict[str, Any] | None:

@@ -120,6 +120,11 @@ class Mux:
         self._send(OPEN, stream_id, target.encode())
         self._add(stream_id, sock, target)
 
+    def reset(self) -> None:
+        """Close every stream, here and at the other side."""
+        for stream_id in list(self._streams):
+            self._reset(stream_id)
+
     def close(self) -> None:
         """Close every stream and the link."""
         for stream_id in list(self._streams):

@@ -266,6 +266,77 @@ finally:
     assert base.name in result.stdout
 
 
+FILLS = """
+import os, pathlib, subprocess, sys, threading, time
+import sandbox
+from sandbox.status import doctor, status
+
+cache, id, *folders = sys.argv[1:]
+mount = ["mount", "-t", "tmpfs", "-o"]
+subprocess.run([*mount, "size=120m", "tmpfs", cache], check=True)
+for folder in folders:
+    pathlib.Path(cache, pathlib.Path(folder).name).symlink_to(folder)
+box = sandbox.up(2, id=id)
+host = box.host("a")
+filler = pathlib.Path(cache, "filler")
+try:
+    host.run("docker run -d --name loop toolbox sh -c 'while sleep 1; do date +%s; done'")
+    filler.write_bytes(bytes(64 << 20))
+    waiting = []
+
+    def wait(act):
+        try:
+            waiting.append(act())
+        except sandbox.SandboxError as error:
+            waiting.append(error)
+
+    threads = [threading.Thread(target=wait, args=(act,)) for act in (
+        lambda: box.host("b").run("sleep 60"),
+        lambda: box.host("b").client.containers.run("toolbox", "sleep 60"),
+        lambda: host.run("dd if=/dev/urandom of=/var/lib/docker/big bs=1M count=100"))]
+    for thread in threads:
+        thread.start()
+        time.sleep(1)
+    for thread in threads:
+        thread.join(60)
+    print("told", [getattr(it, "what", it) for it in waiting])
+    began = time.monotonic()
+    print("status", status(id)["problem"].splitlines()[0])
+    print("doctor", doctor(id)["problem"].splitlines()[0])
+    print("quick", time.monotonic() - began < 5)
+    filler.unlink()
+    subprocess.run([*mount, "remount,size=600m", "tmpfs", cache], check=True)
+    began = time.monotonic()
+    while status(id)["problem"] and time.monotonic() < began + 20:
+        time.sleep(0.2)
+    print("again", host.run("docker inspect -f '{{.State.Running}}' loop").stdout)
+    print("problem", repr(status(id)["problem"]))
+finally:
+    box.down()
+"""
+
+
+@pytest.mark.timeout(200)
+def test_a_disk_that_fills_under_the_hosts_is_named_and_work_goes_on_with_room(sandbox_up, own):
+    base = assets.base(Quiet())
+    folder = snapshot.path(hosts.recipe(2), base, qemu.accelerator(base)[0])
+    # A folder whose path is short, for the sockets.
+    with tempfile.TemporaryDirectory(prefix="w") as private:
+        cache = Path(private, "cache")
+        cache.mkdir()
+        result = subprocess.run(
+            ["unshare", "--mount", *(["--user", "--map-root-user"] if os.getuid() else []),
+             sys.executable, "-c", FILLS, cache, own(), base, folder],
+            env={**os.environ, "WIRE_BY_WIRE_CACHE": str(cache), "TMPDIR": private},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        said = f"The disk at {cache.resolve()} is full, so the sandbox has stopped."
+        assert result.stdout == (
+            f"told {[said] * 3}\nstatus {said}\ndoctor {said}\nquick True\n"
+            "again true\n\nproblem ''\n"
+        ), result.stdout + result.stderr
+
+
 def test_every_capability_is_there_on_the_vm(sandbox_up):
     assert not any(capabilities.probe(sandbox_up.host("a")).values())
 
