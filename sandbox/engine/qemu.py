@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import platform
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandbox import memory
+from sandbox.engine import child
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 
@@ -136,12 +134,13 @@ def cpu() -> str:
 
 def _kvm_boots(base: Path) -> bool:
     process = subprocess.Popen(
-        [QEMU, *_machine("kvm"), "-m", "256", "-kernel", str(base / "vmlinuz"),
-         "-initrd", str(base / "initrd"), "-append", f"{_CMDLINE} wire-by-wire.probe"],
+        child.bound(
+            [QEMU, *_machine("kvm"), "-m", "256", "-kernel", str(base / "vmlinuz"),
+             "-initrd", str(base / "initrd"), "-append", f"{_CMDLINE} wire-by-wire.probe"]
+        ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent,
     )  # fmt: skip
     try:
         return process.wait(PROBE_SECONDS) == 0
@@ -219,30 +218,34 @@ def _option(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1  # linux/prctl.h
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
 def spawn(spec: VMSpec, accel: str, log: Path) -> tuple[subprocess.Popen[bytes], Monitor, int]:
     """Start QEMU: the process, its monitor, and our end of the agent's port.
 
-    QEMU ends when the calling thread does (PR_SET_PDEATHSIG, prctl(2)), however that ends.
+    QEMU ends when the calling thread does, however that ends. Raises SandboxError if it does not
+    start.
     """
-    monitor, monitor_theirs = socket.socketpair()
-    port, port_theirs = socket.socketpair()
-    with monitor_theirs, port_theirs, log.open("wb") as output:
+    with contextlib.ExitStack() as unwind:
+        monitor, monitor_theirs = map(unwind.enter_context, socket.socketpair())
+        port, port_theirs = map(unwind.enter_context, socket.socketpair())
         fds = monitor_theirs.fileno(), port_theirs.fileno()
-        process = subprocess.Popen(
-            command(spec, accel, monitor_fd=fds[0], port_fd=fds[1]),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=fds,
-            preexec_fn=_die_with_parent,
-        )
-    return process, Monitor(monitor), port.detach()
+        with monitor_theirs, port_theirs, log.open("wb") as output:
+            process = subprocess.Popen(
+                child.bound(command(spec, accel, monitor_fd=fds[0], port_fd=fds[1])),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=fds,
+            )
+        unwind.callback(process.wait)
+        unwind.callback(process.kill)
+        try:
+            asked = Monitor(monitor)
+        except (SandboxError, OSError, ValueError) as error:
+            process.kill()
+            process.wait()
+            raise SandboxError("QEMU did not start.", why=last_words(log, spec.console)) from error
+        unwind.pop_all()
+    return process, asked, port.detach()
 
 
 def last_words(log: Path, console: Path) -> str:

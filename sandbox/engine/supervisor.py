@@ -46,6 +46,9 @@ CONTROL = "control.sock"
 # failed for so long.
 RETRY_SECONDS = 2.0
 TRIAL_SECONDS = 0.5
+# The longest order, and how many may be under way at once.
+ORDER_BYTES = 4096
+ASKING = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Supervisor:
         self._monitor: qemu.Monitor | None = None
         self._running = True
         self._stopping: list[socket.socket] = []
+        self._resetting = False
         self._paused = False
         # What QEMU said of the write that stopped the VM; when to look again; whether it runs to
         # see if it fails again.
@@ -301,9 +305,20 @@ class Supervisor:
             self._mux = None
 
     def _reset(self) -> None:
-        self._end_vm()
-        self._running = True
-        self._resume()
+        if self._resetting:
+            raise SandboxError("The sandbox is being reset already.")
+        self._resetting = True
+        try:
+            self._end_vm()
+            self._running = True
+            self._resume()
+        except (SandboxError, OSError) as error:
+            self._running = False
+            if isinstance(error, SandboxError):
+                raise
+            raise SandboxError("The VM did not start again.", why=str(error)) from error
+        finally:
+            self._resetting = False
 
     def _status(self) -> dict[str, object]:
         pid = self._process.pid if self._process else 0
@@ -318,32 +333,70 @@ class Supervisor:
     def _listen_control(self) -> None:
         control = companion.bind(self._run / CONTROL)
         control.setblocking(False)
+        asking: list[socket.socket] = []
 
         def accept(_events: int) -> None:
-            try:
+            # A callback of this round may have run the loop, and served it there.
+            with contextlib.suppress(OSError):
                 conn, _ = control.accept()
+                conn.setblocking(False)
+                heard = bytearray()
+                self._loop.watch(conn, selectors.EVENT_READ, lambda _events: take(conn, heard))
+                asking.append(conn)
+            if len(asking) > ASKING:
+                oldest = asking[0]
+                forget(oldest)
+                oldest.close()
+
+        def take(conn: socket.socket, heard: bytearray) -> None:
+            try:
+                data = conn.recv(ORDER_BYTES)
             except BlockingIOError:
-                # A callback of this round has run the loop, and it was served there.
                 return
+            except OSError:
+                data = b""
+            heard += data
+            if data and b"\n" not in heard and len(heard) < ORDER_BYTES:
+                return
+            forget(conn)
             conn.settimeout(1)
-            with contextlib.suppress(OSError, ValueError):
-                order = json.loads(conn.makefile().readline())["do"]
-                if order == "stop":
-                    self._running = False
-                    self._stopping.append(conn)
-                    return
-                reply: dict[str, object] = {}
-                try:
-                    if order == "reset":
-                        self._reset()
-                    reply = self._status()
-                except SandboxError as error:
-                    self._running = False
-                    reply = dict(companion.fields(error))
-                conn.sendall(json.dumps(reply).encode() + b"\n")
+            order = _order(bytes(heard))
+            if order == "stop":
+                self._running = False
+                self._stopping.append(conn)
+                return
+            with contextlib.suppress(OSError):
+                conn.sendall(json.dumps(self._obey(order)).encode() + b"\n")
             conn.close()
 
+        def forget(conn: socket.socket) -> None:
+            asking.remove(conn)
+            self._loop.watch(conn, 0, accept)
+
         self._loop.watch(control, selectors.EVENT_READ, accept)
+
+    def _obey(self, order: object) -> dict[str, object]:
+        """What to answer to an order: the status, or the fields of a SandboxError."""
+        try:
+            if order == "reset":
+                self._reset()
+            elif order != "status":
+                raise SandboxError(
+                    "A sandbox's supervisor takes the orders status, reset and stop.",
+                    fix='send one line such as {"do": "status"}',
+                )
+        except SandboxError as error:
+            return dict(companion.fields(error))
+        return self._status()
+
+
+def _order(line: bytes) -> object:
+    """What a line on the control socket asks for; None if it asks for nothing."""
+    with contextlib.suppress(ValueError, RecursionError):
+        said = json.loads(line)
+        if isinstance(said, dict):
+            return said.get("do")
+    return None
 
 
 def _log(said: object) -> None:

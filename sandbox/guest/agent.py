@@ -129,18 +129,12 @@ def execute(conn, request):
     else:
         streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
 
-    def prepare_child():
-        # A shell starts background jobs, as we are, with SIGINT ignored; children inherit that.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if size:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
     process = subprocess.Popen(
-        request["argv"],
+        # With a terminal of its own, which a session has to be told of.
+        ["setsid", "--ctty", *request["argv"]] if size else request["argv"],
         env=env,
         cwd=request.get("cwd") or "/root",
-        start_new_session=True,
-        preexec_fn=prepare_child,
+        start_new_session=not size,
         **streams,
     )
     if size:
@@ -359,7 +353,10 @@ def relay_stdio(path):
 def main(arguments):
     if arguments[:1] == ["dial"] and len(arguments) == 2:
         relay_stdio(arguments[1])
-    elif arguments == ["host"]:
+        return
+    # A shell starts background jobs, as we are, with SIGINT ignored; children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if arguments == ["host"]:
         # Loaded now, it is in the VM's snapshot, and the first reader need not wait for it.
         import state
 

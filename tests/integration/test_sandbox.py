@@ -293,7 +293,7 @@ try:
     threads = [threading.Thread(target=wait, args=(act,)) for act in (
         lambda: box.host("b").run("sleep 60"),
         lambda: box.host("b").client.containers.run("toolbox", "sleep 60"),
-        lambda: host.run("dd if=/dev/urandom of=/var/lib/docker/big bs=1M count=100"))]
+        lambda: host.run("dd if=/dev/urandom of=/var/lib/docker/big bs=1M count=100 conv=fsync"))]
     for thread in threads:
         thread.start()
         time.sleep(1)

@@ -97,6 +97,19 @@ def test_a_terminal_has_the_size_that_was_asked_for(host):
     assert seen.strip() == b"31 97"
 
 
+def test_a_terminal_controls_the_session_of_its_command(host):
+    said, argv = "", ["bash", "-c", "trap 'exit 7' INT; tty; ps -o tty= -p $$; cat"]
+    with host._request({"op": "exec", "argv": argv, "tty": [24, 80]}) as conn:
+        conn.settimeout(5)
+        while said.count("\n") < 2:
+            said += agent.receive(conn)[1].decode()
+        agent.send(conn, agent.STDIN, b"\x03")
+        frames = iter(lambda: agent.receive(conn), None)
+        ended = next(payload for kind, payload in frames if kind == agent.EXIT)
+    assert said.split()[0] == f"/dev/{said.split()[1]}"
+    assert ended == b"7"
+
+
 def test_a_host_that_is_not_there_says_what_to_do(tmp_path):
     gone = Host("host-a", "198.18.0.11", "unix:///nowhere", str(tmp_path / "none.sock"))
     with pytest.raises(SandboxError, match="host-a does not answer") as caught:

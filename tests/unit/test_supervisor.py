@@ -292,3 +292,45 @@ def test_a_sandbox_on_a_full_disk_does_not_start(cache, monkeypatch):
     with pytest.raises(SandboxError, match="is full, so the sandbox cannot start"):
         VMEngine().start("s", None, internet=False, progress=None)
     assert not state_dir("s").exists()
+
+
+def asked(supervisor, said, *, end=False):
+    """The supervisor's answer to what is sent to its control socket."""
+    with link.connect(str(supervisor._run / CONTROL)) as conn:
+        with contextlib.suppress(BrokenPipeError):
+            conn.sendall(said)
+        if end:
+            conn.shutdown(socket.SHUT_WR)
+        return json.loads(conn.makefile().readline())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"{}\n", b"[]\n", b"7\n", b"null\n", b'"do"\n', b"\n", b"\xff\n", b"{nothing", b'{"do": []}\n',
+     b'{"do": "dance"}\n', b"[" * 4000 + b"\n", b"9" * 4000, b"x" * 10_000_000],
+    ids=lambda said: repr(said[:12]),
+)  # fmt: skip
+def test_whatever_is_no_order_is_answered_and_ends_nothing(supervisor, machine, said):
+    assert "orders status, reset and stop" in asked(supervisor, said, end=True)["what"]
+    assert asked(supervisor, b'{"do": "status"}\n')["recipe"] == ""
+
+
+def test_who_asks_slowly_or_not_at_all_holds_nobody_up(supervisor, machine):
+    first = None
+    with contextlib.ExitStack() as idle:
+        for _ in range(2 * supervisors.ASKING):
+            conn = idle.enter_context(link.connect(str(supervisor._run / CONTROL)))
+            conn.sendall(b"{")
+            first = first or conn
+        assert asked(supervisor, b'{"do": "status"}\n')["recipe"] == ""
+        # The first of them is not waited for any more.
+        first.settimeout(5)
+        assert first.recv(1) == b""
+
+
+def test_a_reset_that_fails_is_told(supervisor, machine, monkeypatch):
+    def resume():
+        raise OSError("no such file")
+
+    monkeypatch.setattr(supervisor, "_resume", resume)
+    assert asked(supervisor, b'{"do": "reset"}\n')["why"] == "no such file"
