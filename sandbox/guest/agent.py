@@ -40,6 +40,7 @@ import sys
 import termios
 import threading
 import time
+import traceback
 import urllib.parse
 
 RUN = "/run/wire-by-wire"
@@ -50,6 +51,7 @@ REQUEST, STDIN, STDIN_END, SIGNAL, RESIZE, STDOUT, STDERR, EXIT = range(8)
 # a background child may hold the pipe open for as long as it likes.
 DRAIN_SECONDS = 0.3
 CHUNK = 65536
+RETRY_SECONDS = 0.1
 
 
 def send(conn, kind, payload=b""):
@@ -81,8 +83,8 @@ def serve_connection(conn):
         first = receive(conn)
         if first is None:
             return
-        request = json.loads(first[1])
         try:
+            request = json.loads(first[1])
             if request["op"] == "exec":
                 execute(conn, request)
                 return
@@ -105,8 +107,10 @@ def serve_connection(conn):
                 converse(conn, request)
                 return
             {"resume": resume, "settle": settle}[request["op"]](request)
-        except (OSError, subprocess.SubprocessError) as error:
-            send(conn, STDERR, f"{error}\n".encode())
+        except Exception as error:
+            # Errors of the system say what they are; a KeyError is only its key.
+            kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+            send(conn, STDERR, f"{kind}{error}\n".encode(errors="replace"))
             send(conn, EXIT, b"127")
         else:
             send(conn, EXIT, b"0")
@@ -304,8 +308,13 @@ def serve_commands(path):
     os.chmod(path, 0o600)
     listener.listen(64)
     while True:
-        conn, _ = listener.accept()
-        threading.Thread(target=serve_connection, args=(conn,), daemon=True).start()
+        try:
+            conn, _ = listener.accept()
+            threading.Thread(target=serve_connection, args=(conn,), daemon=True).start()
+        except (OSError, RuntimeError) as error:
+            # No more descriptors or threads at this moment.
+            print(error, file=sys.stderr)
+            time.sleep(RETRY_SECONDS)
 
 
 def port_device():
@@ -317,20 +326,40 @@ def port_device():
     raise OSError(f"the VM has no virtio-serial port named {PORT}")
 
 
-def serve_port():
+def serve_port(again=False):
+    """Carry streams until the link closes. again: whether the other side has some of before."""
     from mux import Loop, Mux
 
-    loop = Loop()
     link = os.open(port_device(), os.O_RDWR)
+    loop = Loop()
     running = True
 
     def ended():
         nonlocal running
         running = False
 
-    Mux(loop, link, dial=dial, ended=ended)
-    while running:
-        loop.step()
+    mux = Mux(loop, link, dial=dial, ended=ended)
+    try:
+        if again:
+            mux.hello()
+        while running:
+            loop.step()
+    finally:
+        mux.close()
+        loop.close()
+
+
+def keep_serving_port():
+    """Serve the port for as long as the VM runs: its init ends with us, and then it panics."""
+    failed = False
+    while True:
+        try:
+            serve_port(failed)
+            failed = False
+        except Exception:
+            failed = True
+            traceback.print_exc()
+        time.sleep(RETRY_SECONDS)
 
 
 def relay_stdio(path):
@@ -364,9 +393,7 @@ def main(arguments):
         serve_commands(f"{RUN}/agent.sock")
     elif arguments == ["vm"]:
         threading.Thread(target=serve_commands, args=(f"{RUN}/agent.sock",), daemon=True).start()
-        while True:
-            serve_port()
-            time.sleep(0.1)
+        keep_serving_port()
     else:
         sys.exit(__doc__)
 
