@@ -167,15 +167,29 @@ class Host:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._request({"op": "exec", "argv": argv}) as conn:
-            if stdin:
-                agent.send(conn, agent.STDIN, stdin)
-            agent.send(conn, agent.STDIN_END)
+            unsent = memoryview(stdin)
+
+            def feed(room: int) -> None:
+                nonlocal unsent
+                if room:
+                    agent.send(conn, agent.STDIN, bytes(unsent[:room]))
+                    unsent = unsent[room:]
+                if not unsent:
+                    agent.send(conn, agent.STDIN_END)
+
+            def take(kind: int, data: bytes) -> None:
+                if kind != agent.TAKEN:
+                    output(kind, data)
+                elif unsent:
+                    feed(int(data))
+
             try:
-                return self._follow(conn, output, deadline)
+                feed(min(len(unsent), agent.WINDOW))
+                return self._follow(conn, take, deadline)
             except KeyboardInterrupt:
                 with contextlib.suppress(OSError, SandboxError):
                     agent.send(conn, agent.SIGNAL, str(int(signal.SIGINT)).encode())
-                    self._follow(conn, output, time.monotonic() + INTERRUPT_SECONDS)
+                    self._follow(conn, take, time.monotonic() + INTERRUPT_SECONDS)
                 raise
             except TimeoutError:
                 raise SandboxError(
@@ -276,7 +290,8 @@ class Host:
                     raise self._unreachable("the connection broke")
                 if frame[0] == agent.EXIT:
                     return int(frame[1])
-                os.write(1, frame[1])
+                if frame[0] != agent.TAKEN:
+                    os.write(1, frame[1])
 
 
 class Conversation:

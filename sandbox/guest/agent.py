@@ -9,7 +9,9 @@ four bytes of length (network byte order), payload. The first frame is the reque
 
     {"op": "exec", "argv": [...], "env": {...}, "cwd": "/root", "tty": [rows, columns] | null}
         to the agent: STDIN, STDIN_END, SIGNAL (decimal number), RESIZE ("rows columns")
-        from the agent: STDOUT, STDERR, then EXIT (decimal status, 128 + n after signal n)
+        from the agent: STDOUT, STDERR, TAKEN (decimal number: so many bytes of STDIN made room for
+        others; a caller has at most WINDOW of them on their way, so that the agent can hear it
+        whatever the command reads), then EXIT (decimal status, 128 + n after signal n)
         If the connection breaks before EXIT, the command's process group is killed.
     {"op": "resume", "time": seconds, "seed": hex, "internet": bool}     answered by EXIT 0
         sets the clock, feeds the random pool, opens or closes the way out
@@ -46,11 +48,13 @@ import urllib.parse
 RUN = "/run/wire-by-wire"
 PORT = "wire-by-wire"
 FRAME = struct.Struct("!BI")
-REQUEST, STDIN, STDIN_END, SIGNAL, RESIZE, STDOUT, STDERR, EXIT = range(8)
+REQUEST, STDIN, STDIN_END, SIGNAL, RESIZE, STDOUT, STDERR, EXIT, TAKEN = range(9)
 # Output that a command leaves in its pipes when it ends is worth this many seconds' wait;
 # a background child may hold the pipe open for as long as it likes.
 DRAIN_SECONDS = 0.3
 CHUNK = 65536
+# It fits into a unix socket's buffer, so that whoever sends it can go on to read.
+WINDOW = 65536
 RETRY_SECONDS = 0.1
 
 
@@ -69,13 +73,13 @@ def receive(conn):
 
 
 def read_exactly(conn, count):
-    data = b""
+    data = bytearray()
     while len(data) < count:
         more = conn.recv(count - len(data))
         if not more:
             return None
         data += more
-    return data
+    return bytes(data)
 
 
 def serve_connection(conn):
@@ -143,27 +147,69 @@ def execute(conn, request):
     )
     if size:
         os.close(slave)
-        outputs, stdin = {master: STDOUT}, master
+        outputs, stdin = {master: STDOUT}, os.dup(master)
     else:
         outputs = {process.stdout.fileno(): STDOUT, process.stderr.fileno(): STDERR}
-        stdin = process.stdin.fileno()
+        stdin = os.dup(process.stdin.fileno())
+        process.stdin.close()
     try:
         relay(conn, process, outputs, stdin)
     except OSError:
         end_group(process)
     finally:
-        for stream in (process.stdin, process.stdout, process.stderr):
+        for stream in (process.stdout, process.stderr):
             if stream:
-                with contextlib.suppress(OSError):
-                    stream.close()
+                stream.close()
         if size:
             os.close(master)
 
 
+class Input:
+    """A command's standard input; what the command has not read yet waits here.
+
+    fd: non-blocking from now on, and closed here.
+    """
+
+    def __init__(self, selector, fd):
+        os.set_blocking(fd, False)
+        self.selector, self.fd = selector, fd
+        self.waiting, self.ended, self.watched = bytearray(), False, False
+
+    def write(self):
+        """Hand over what there is room for. Gives how many bytes wait no more."""
+        before = len(self.waiting)
+        try:
+            while self.waiting:
+                del self.waiting[: os.write(self.fd, self.waiting[:CHUNK])]
+        except BlockingIOError:
+            pass
+        except OSError:
+            # Nobody will read it.
+            self.waiting.clear()
+        if bool(self.waiting) != self.watched:
+            self.watched = not self.watched
+            if self.watched:
+                self.selector.register(self.fd, selectors.EVENT_WRITE)
+            else:
+                self.selector.unregister(self.fd)
+        if self.ended and not self.waiting:
+            self.close()
+        return before - len(self.waiting)
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
 def relay(conn, process, outputs, stdin):
-    """Carry output to conn and input from it until the process has ended."""
+    """Carry output to conn and input from it until the process has ended.
+
+    outputs: the kind of frame for each descriptor to read.  stdin: to be written, closed here.
+    """
     ended = os.pidfd_open(process.pid)
     selector = selectors.DefaultSelector()
+    standard_input = Input(selector, stdin)
     for fd in (*outputs, conn, ended):
         selector.register(fd, selectors.EVENT_READ)
     deadline = None
@@ -179,18 +225,24 @@ def relay(conn, process, outputs, stdin):
                 elif key.fd == ended:
                     selector.unregister(ended)
                     deadline = time.monotonic() + DRAIN_SECONDS
-                elif not take_input(conn, process, stdin):
-                    raise ConnectionError("the caller went away")
+                else:
+                    if key.fd == conn.fileno() and not take_input(conn, process, standard_input):
+                        raise ConnectionError("the caller went away")
+                    if taken := standard_input.write():
+                        send(conn, TAKEN, str(taken).encode())
         status = process.wait()
         send(conn, EXIT, str(status if status >= 0 else 128 - status).encode())
     finally:
         selector.close()
         os.close(ended)
+        standard_input.close()
 
 
 def forward(conn, fd, kind):
     try:
-        data = os.read(fd, 65536)
+        data = os.read(fd, CHUNK)
+    except BlockingIOError:
+        return True
     except OSError:  # a terminal's master gives EIO when its last process has gone
         data = b""
     if data:
@@ -198,20 +250,21 @@ def forward(conn, fd, kind):
     return bool(data)
 
 
-def take_input(conn, process, stdin):
+def take_input(conn, process, standard_input):
+    """Take one frame of the caller; False if it went away."""
     frame = receive(conn)
     if frame is None:
         return False
     kind, payload = frame
     with contextlib.suppress(OSError, ValueError):
-        if kind == STDIN:
-            os.write(stdin, payload)
-        elif kind == STDIN_END and process.stdin:
-            process.stdin.close()
+        if kind == STDIN and not standard_input.ended:
+            standard_input.waiting += payload
+        elif kind == STDIN_END:
+            standard_input.ended = True
         elif kind == SIGNAL:
             os.killpg(process.pid, int(payload))
         elif kind == RESIZE:
-            resize(stdin, *map(int, payload.split()))
+            resize(standard_input.fd, *map(int, payload.split()))
     return True
 
 

@@ -15,6 +15,7 @@ from sandbox.engine import link
 from sandbox.errors import SandboxError
 from sandbox.guest import agent, state
 from sandbox.host import Host
+from tests.hosts import until
 
 
 @pytest.fixture
@@ -85,6 +86,48 @@ def test_interrupt_reaches_the_command(host):
         host.stream(["bash", "-c", "trap 'echo caught; exit' INT; echo ready; sleep 30 & wait"],
                     output)  # fmt: skip
     assert b"caught" in b"".join(seen)
+
+
+@pytest.mark.parametrize("megabytes", [0, 1, 50])
+def test_input_comes_back_from_cat_whole_however_long(host, megabytes):
+    sent, came = os.urandom(megabytes * 10**6 + 1), bytearray()
+    assert host.stream(["cat"], lambda _kind, data: came.extend(data), stdin=sent, timeout=60) == 0
+    assert came == sent
+
+
+def test_a_command_that_reads_a_part_or_nothing_ends_as_it_likes(host):
+    long = bytes(10**6)
+    assert host.stream(["true"], print, stdin=long, timeout=10) == 0
+    assert host.stream(["bash", "-c", "exec <&-; sleep 0.3; exit 3"], print, stdin=long,
+                       timeout=10) == 3  # fmt: skip
+    came = bytearray()
+    assert host.stream(["head", "-c", "70000"], lambda _, data: came.extend(data), stdin=long,
+                       timeout=10) == 0  # fmt: skip
+    assert len(came) == 70000
+
+
+@pytest.mark.parametrize("how", ["goes away", "interrupts"])
+def test_a_command_that_never_reads_its_input_hears_its_caller(host, tmp_path, how):
+    def output(_kind, _data):
+        raise KeyboardInterrupt if how == "interrupts" else SystemExit
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        host.stream(["bash", "-c", f"echo $$ > {tmp_path}/pid; echo ready; exec sleep 60"], output,
+                    stdin=bytes(10**6))  # fmt: skip
+    pid = (tmp_path / "pid").read_text().strip()
+    until("it has ended", lambda: not os.path.exists(f"/proc/{pid}/exe"), 5)
+
+
+def test_whoever_sends_more_than_there_is_room_for_is_heard_too(host):
+    """An older caller, or a paste into a terminal."""
+    sent = b"x" * 5 * 10**6
+    with host._request({"op": "exec", "argv": ["wc", "-c"]}) as conn:
+        conn.settimeout(20)
+        agent.send(conn, agent.STDIN, sent)
+        agent.send(conn, agent.STDIN_END)
+        frames = dict(iter(lambda: agent.receive(conn), None))
+    assert int(frames[agent.STDOUT]) == len(sent)
+    assert frames[agent.EXIT] == b"0"
 
 
 def test_a_terminal_has_the_size_that_was_asked_for(host):
