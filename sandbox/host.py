@@ -110,6 +110,10 @@ class Host:
         code = self.stream(argv, taken, timeout=timeout)
         return Result(code, taken.text(agent.STDOUT), taken.text(agent.STDERR))
 
+    def look(self, timeout: float) -> None:
+        """Raises SandboxError if the host does not run a command within timeout seconds."""
+        self._ask({"op": "exec", "argv": ["echo", "{}"]}, "a command", timeout)
+
     def read_state(self, *, timeout: float = 30.0) -> dict[str, Any]:
         """The host's network state as ``guest/state.py`` reads it, in one round trip.
 
@@ -230,13 +234,15 @@ class Host:
 
     def _silent(self, who: str, cause: object) -> SandboxError:
         """The error for who does not answer. Raises the sandbox's own problem if it has one."""
-        words = [str(cause)]
-        if (last := self._last_words()) not in words:
-            words.append(last)
+        last, reset = (
+            self._last_words(),
+            "python -m sandbox reset, or sandbox.reset() in a notebook",
+        )
         return SandboxError(
             f"{who} does not answer.",
-            why="; ".join(filter(None, words)),
-            fix="python -m sandbox reset, or sandbox.reset() in a notebook",
+            why="; ".join(dict.fromkeys(filter(None, (str(cause), last)))),
+            # Its agent begins again when it was killed.
+            fix=reset if last else f"try again in a few seconds; if that does not help: {reset}",
         )
 
     def shell(self, container: str = "") -> int:

@@ -53,6 +53,7 @@ def _row(host: Host, problem: SandboxError | None) -> dict[str, Any]:
     try:
         if problem:
             raise problem
+        host.look(ANSWER_SECONDS)
         info = host.connect(ANSWER_SECONDS).info()
         row |= {"engine": info["ServerVersion"], "containers": info["ContainersRunning"]}
     except SandboxError as error:
@@ -114,6 +115,8 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
     sandbox = find(sandbox_id)
     if sandbox:
         try:
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda name: sandbox.host(name).look(ANSWER_SECONDS), sandbox.hosts))
             found = capabilities.probe(sandbox.host("a"))
             report["drivers"] = {
                 driver: "; ".join(found[need] for need in needs if found[need])

@@ -56,6 +56,8 @@ CHUNK = 65536
 # It fits into a unix socket's buffer, so that whoever sends it can go on to read.
 WINDOW = 65536
 RETRY_SECONDS = 0.1
+# Commands are to be killed before us, as an Engine has it for itself and its containers.
+OOM_SCORE = -500
 
 
 def send(conn, kind, payload=b""):
@@ -145,6 +147,7 @@ def execute(conn, request):
         start_new_session=not size,
         **streams,
     )
+    set_oom_score(process.pid, 0)
     if size:
         os.close(slave)
         outputs, stdin = {master: STDOUT}, os.dup(master)
@@ -248,6 +251,12 @@ def forward(conn, fd, kind):
     if data:
         send(conn, kind, data)
     return bool(data)
+
+
+def set_oom_score(pid, score):
+    """How soon that process is killed when memory runs out, -1000 (never) to 1000 (proc(5))."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
+        file.write(str(score))
 
 
 def take_input(conn, process, standard_input):
@@ -438,6 +447,7 @@ def main(arguments):
         return
     # A shell starts background jobs, as we are, with SIGINT ignored; children inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    set_oom_score("self", OOM_SCORE)
     if arguments == ["host"]:
         # Loaded now, it is in the VM's snapshot, and the first reader need not wait for it.
         import state

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from docker import DockerClient
 
 import sandbox
 from sandbox import SandboxError, capabilities, hosts, workshop
@@ -169,6 +170,24 @@ def test_a_killed_dockerd_shows_in_status_and_reset_repairs(fresh):
     assert "does not answer" in by_name["host-b"]
     fresh.reset(Quiet())
     assert not any(host["problem"] for host in status(fresh.id)["hosts"])
+
+
+def test_an_agent_that_hangs_is_seen_and_one_that_is_killed_begins_again(fresh, monkeypatch):
+    monkeypatch.setattr("sandbox.status.ANSWER_SECONDS", 3)
+    outer = DockerClient(f"unix://{run_dir(fresh.id)}/engine.sock")
+    inside = outer.containers.get("host-b")
+
+    def problems():
+        return [host["problem"] for host in status(fresh.id)["hosts"]]
+
+    inside.exec_run("pkill -STOP -f agent.py.host")
+    assert problems() == ["", "host-b does not answer."]
+    assert doctor(fresh.id)["problem"].startswith("host-b does not answer.")
+    inside.exec_run("pkill -KILL -f agent.py.host")
+    outer.close()
+    until("its agent is back", lambda: problems() == ["", ""], 30)
+    score = "cat /proc/$(pgrep -f agent.py.host)/oom_score_adj /proc/self/oom_score_adj"
+    assert ok(fresh.host("b"), score).split() == ["-500", "0"]
 
 
 def test_the_service_docker_is_restarted_and_containers_come_back(fresh):

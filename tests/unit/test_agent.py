@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -128,6 +129,29 @@ def test_whoever_sends_more_than_there_is_room_for_is_heard_too(host):
         frames = dict(iter(lambda: agent.receive(conn), None))
     assert int(frames[agent.STDOUT]) == len(sent)
     assert frames[agent.EXIT] == b"0"
+
+
+def test_commands_are_killed_for_memory_before_the_agent(host, tmp_path):
+    """Nothing passes the agent's own score on to them; to set it lower takes a right."""
+    score = Path("/proc/self/oom_score_adj")
+    before = score.read_text()
+    with contextlib.suppress(OSError):
+        score.write_text("100")
+    try:
+        assert host.run("sleep 0.1; cat /proc/self/oom_score_adj").stdout in ("0\n", before)
+    finally:
+        with contextlib.suppress(OSError):
+            score.write_text(before)
+
+
+def test_a_host_that_hangs_is_not_waited_for(tmp_path):
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(tmp_path / "deaf"))
+        deaf.listen()
+        with pytest.raises(SandboxError, match="host-a does not answer") as caught:
+            Host("host-a", "198.18.0.11", "unix:///nowhere", str(tmp_path / "deaf")).look(0.3)
+    assert "a command took longer than" in caught.value.why
+    assert caught.value.fix.startswith("try again")
 
 
 def test_a_terminal_has_the_size_that_was_asked_for(host):
