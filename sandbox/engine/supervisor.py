@@ -31,17 +31,16 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.engine import assets, companion, disk, link, qemu
+from sandbox.engine.control import CONTROL, Settings
 from sandbox.errors import SandboxError
 from sandbox.guest.mux import Loop, Mux
 from sandbox.paths import run_dir, state_dir
 
-__all__ = ["CONTROL", "Settings"]
+__all__: list[str] = []
 
-CONTROL = "control.sock"
 # A VM that was stopped by a failed write is tried again so often, and runs again when no write has
 # failed for so long.
 RETRY_SECONDS = 2.0
@@ -49,23 +48,6 @@ TRIAL_SECONDS = 0.5
 # The longest order, and how many may be under way at once.
 ORDER_BYTES = 4096
 ASKING = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a supervisor is told.
-
-    Paths are strings, memory is MiB. idle: seconds without use until the VM is paused, 0 for never.
-    """
-
-    base: str
-    snapshot: str
-    memory: int
-    accelerator: str
-    hosts: list[str]
-    internet: bool
-    recipe: str
-    idle: float
 
 
 class Supervisor:

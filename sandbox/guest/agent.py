@@ -56,6 +56,7 @@ CHUNK = 65536
 # It fits into a unix socket's buffer, so that whoever sends it can go on to read.
 WINDOW = 65536
 RETRY_SECONDS = 0.1
+LONGEST_ARGUMENT = 32 * mmap.PAGESIZE  # MAX_ARG_STRLEN, linux/binfmts.h
 # Commands are to be killed before us, as an Engine has it for itself and its containers.
 OOM_SCORE = -500
 
@@ -139,14 +140,18 @@ def execute(conn, request):
     else:
         streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
 
+    argv, script = within_limits(request["argv"])
     process = subprocess.Popen(
         # With a terminal of its own, which a session has to be told of.
-        ["setsid", "--ctty", *request["argv"]] if size else request["argv"],
+        ["setsid", "--ctty", *argv] if size else argv,
         env=env,
         cwd=request.get("cwd") or "/root",
         start_new_session=not size,
+        pass_fds=script,
         **streams,
     )
+    for fd in script:
+        os.close(fd)
     set_oom_score(process.pid, 0)
     if size:
         os.close(slave)
@@ -165,6 +170,18 @@ def execute(conn, request):
                 stream.close()
         if size:
             os.close(master)
+
+
+def within_limits(argv):
+    """argv such that bash -c takes a script of any length, and descriptors that it needs."""
+    if argv[:2] != ["bash", "-c"] or len(os.fsencode(argv[2])) < LONGEST_ARGUMENT:
+        return argv, ()
+    with open(os.memfd_create("script"), "wb") as file:
+        file.write(os.fsencode(argv[2]))
+        file.flush()
+        # Scripts use small numbers.
+        fd = fcntl.fcntl(file, fcntl.F_DUPFD, 100)
+    return ["bash", "-c", f'eval "$(< /dev/fd/{fd})" {fd}<&-', *argv[3:]], (fd,)
 
 
 class Input:

@@ -16,6 +16,7 @@ from sandbox.engine import link
 from sandbox.errors import SandboxError
 from sandbox.guest import agent, state
 from sandbox.host import Host
+from sandbox.magic import PRELUDE
 from tests.hosts import until
 
 
@@ -43,6 +44,28 @@ def test_a_command_gives_its_outputs_and_its_status(host):
 
 def test_an_argument_list_is_not_parsed_by_a_shell(host):
     assert host.run(["echo", "$HOME;", "*"]).stdout == "$HOME; *\n"
+
+
+def test_a_long_script_runs_as_a_short_one_does(host):
+    """Its output, the line that fails, its words, its input and its open files."""
+    script = (
+        PRELUDE + "\n{}\necho $0 $# $1 'a\\b' \"$(ls -C /proc/self/fd)\" $LINENO; cat; false || :;"
+        " ls /nope; echo after"
+    )
+
+    def run(filling):
+        said = {agent.STDOUT: b"", agent.STDERR: b""}
+
+        def take(kind, data):
+            said[kind] += data
+
+        argv = ["bash", "-c", script.format(filling), "zero", "one"]
+        return host.stream(argv, take, stdin=b"in", timeout=20), said
+
+    short, long = run(": x"), run(": " + "ä" * 200_000)
+    assert short == long
+    assert short[0] == 2
+    assert short[1][agent.STDERR] == b"2\nls /nope"
 
 
 def test_a_missing_program_is_status_127(host):

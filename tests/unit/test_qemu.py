@@ -1,5 +1,6 @@
 """QEMU's command line."""
 
+import signal
 import subprocess
 import sys
 from dataclasses import fields
@@ -105,3 +106,29 @@ def test_without_a_setpriv_that_can_the_program_runs_all_the_same(tmp_path, monk
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(child, "_setpriv", child._setpriv.__wrapped__)
     assert child.bound(["true"]) == ["true"]
+
+
+RUNS = """
+import sys
+from sandbox.engine import child
+child.run(["sh", "-c", "trap 'rm $WORK; exit' TERM; touch $WORK; sleep 60 & echo $! > $WORK; wait"],
+          {"WORK": sys.argv[1]})
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_program_that_starts_others_ends_with_all_of_them_and_cleans_up(tmp_path, number):
+    work = tmp_path / "work"
+    with subprocess.Popen([sys.executable, "-c", RUNS, work], stderr=subprocess.DEVNULL) as starter:
+        until("it works", lambda: work.exists() and work.read_text(), 10)
+        others = Path(f"/proc/{work.read_text().strip()}/exe")
+        assert others.exists()
+        starter.send_signal(number)
+    until("it has cleaned up", lambda: not work.exists(), 5)
+    until("all have ended", lambda: not others.exists(), 5)
+
+
+def test_a_program_that_starts_others_gives_its_output_and_status():
+    ran = child.run(["sh", "-c", "echo $X; echo err >&2; exit 3"], {"X": "out"})
+    assert (ran.returncode, ran.stdout, ran.stderr) == (3, "out\n", "err\n")
+    assert child.run(["true"], {}).returncode == 0

@@ -12,7 +12,8 @@ import pytest
 
 from sandbox.engine import disk, link, qemu
 from sandbox.engine import supervisor as supervisors
-from sandbox.engine.supervisor import CONTROL, Settings, Supervisor
+from sandbox.engine.control import CONTROL, Settings
+from sandbox.engine.supervisor import Supervisor
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
 from sandbox.host import Host
