@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,8 @@ def _row(host: Host, problem: SandboxError | None) -> dict[str, Any]:
         if problem:
             raise problem
         host.look(ANSWER_SECONDS)
-        info = host.connect(ANSWER_SECONDS).info()
+        with contextlib.closing(host.connect(ANSWER_SECONDS)) as client:
+            info = client.info()
         row |= {"engine": info["ServerVersion"], "containers": info["ContainersRunning"]}
     except SandboxError as error:
         row["problem"] = error.what
