@@ -32,6 +32,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from sandbox.engine import assets, companion, disk, link, qemu
 from sandbox.engine.control import CONTROL, Settings
@@ -134,10 +135,10 @@ class Supervisor:
         except SandboxError as error:
             _log(error)
 
-    def _execute(self, command: str) -> None:
+    def _execute(self, command: str) -> Any:
         assert self._monitor
         try:
-            self._monitor.execute(command)
+            return self._monitor.execute(command)
         finally:
             self._loop.call(self._hear)
 
@@ -152,12 +153,13 @@ class Supervisor:
             return
         for event in events:
             said = event.get("data", {})
-            unasked = not self._paused and (self._failed is None or self._trial)
-            if (event["event"] == "BLOCK_IO_ERROR" and said.get("action") == "stop") or (
-                # QEMU 10 holds back errors that come one after the other.
-                event["event"] == "STOP" and unasked
-            ):
+            if event["event"] == "BLOCK_IO_ERROR" and said.get("action") == "stop":
                 self._stopped(said)
+            elif event["event"] == "STOP" and (self._failed is None or self._trial):
+                # QEMU 10 holds back errors that come one after the other; or it is our own pause.
+                with contextlib.suppress(SandboxError):
+                    if self._execute("query-status")["status"] == "io-error":
+                        self._stopped(said)
 
     def _stopped(self, said: dict[str, object]) -> None:
         """Have everyone who waits for the VM ask why. said: QEMU's BLOCK_IO_ERROR."""
