@@ -186,7 +186,7 @@ def test_an_agent_that_hangs_is_seen_and_one_that_is_killed_begins_again(fresh, 
     inside.exec_run("pkill -KILL -f agent.py.host")
     outer.close()
     until("its agent is back", lambda: problems() == ["", ""], 30)
-    score = "cat /proc/$(pgrep -f agent.py.host)/oom_score_adj /proc/self/oom_score_adj"
+    score = "cat /proc/$(pgrep -f [a]gent.py.host)/oom_score_adj /proc/self/oom_score_adj"
     assert ok(fresh.host("b"), score).split() == ["-500", "0"]
 
 
