@@ -322,13 +322,15 @@ def resume(request):
         subprocess.run(["ip", "route", "replace", "default", "via", GATEWAY], check=True)
         with open("/etc/resolv.conf", "w") as file:
             file.write(f"nameserver {NAME_SERVER}\n")
-        # The containers of the hosts ask the LAN's gateway, which is this VM.
-        for protocol in ("udp", "tcp"):
-            subprocess.run(
-                ["iptables", "-w", "-t", "nat", "-I", "PREROUTING", "-p", protocol, "--dport", "53",
-                 "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DNAT", "--to", NAME_SERVER],
-                check=True,
-            )  # fmt: skip
+        # The containers of the hosts ask the LAN's gateway, which is this VM; for the hosts
+        # themselves, this VM's Engine does.
+        for chain in ("PREROUTING", "OUTPUT"):
+            for protocol in ("udp", "tcp"):
+                subprocess.run(
+                    ["iptables", "-w", "-t", "nat", "-I", chain, "-p", protocol, "--dport", "53",
+                     "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DNAT", "--to", NAME_SERVER],
+                    check=True,
+                )  # fmt: skip
 
 
 def settle(_request):

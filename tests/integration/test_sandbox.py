@@ -73,7 +73,20 @@ def test_internet_opens_the_way_to_this_machines_resolver(sandbox_up, own):
     # Whatever this machine's resolver says, or if it has none, the question goes out.
     ask = "docker run --rm toolbox dig +tries=1 +time=5 example.org"
     assert "refused" in sandbox_up.host("a").run(ask).stdout
-    assert "refused" not in box.host("a").run(ask).stdout
+    asked = box.host("a").run(ask).stdout
+    assert "refused" not in asked
+    # A host's own question goes there too, and without a way out it is answered at once.
+    ask = "dig +tries=1 +time=5 example.org"
+    assert "SERVFAIL" in sandbox_up.host("a").run(ask).stdout
+    for answer in ("NOERROR", "NXDOMAIN"):
+        assert (answer in asked) == (answer in box.host("a").run(ask).stdout)
+
+
+def test_no_name_server_nor_name_of_the_machine_that_built_it_is_on_a_host(sandbox_up):
+    said = ok(sandbox_up.host("a"), "cat /etc/resolv.conf; docker run --rm toolbox cat"
+              " /etc/resolv.conf; tar -tf /usr/share/wire-by-wire/toolbox.tar")  # fmt: skip
+    assert set(re.findall(r"[0-9]+(?:\.[0-9]+){3}", said)) == {"127.0.0.11", hosts.LAN_GATEWAY}
+    assert not re.search("etc/(resolv.conf|hostname)", said.partition("./\n")[2])
 
 
 def test_sockets_are_the_owners_alone_and_nothing_listens_on_tcp(sandbox_up):
