@@ -65,6 +65,9 @@ def _status(options: argparse.Namespace) -> int:
     else:
         memory = f", {found['memory']} MiB resident" if found["memory"] else ""
         print(f"{found['id']}: engine {found['engine']} ({found['detail']}){memory}")
+        if found["problem"]:
+            print(found["problem"])
+            return 1
         for host in found["hosts"]:
             what = host["problem"] or (
                 f"Docker Engine {host['engine']}, {host['containers']} containers running"
@@ -115,6 +118,8 @@ def _doctor(options: argparse.Namespace) -> int:
               f"in {found['cache']}")  # fmt: skip
     else:
         print(f"Embedded VM: misses {', '.join(vm['missing'])}")
+    if found["problem"]:
+        print(found["problem"])
     for driver, lack in found["drivers"].items():
         print(f"Driver {driver}: {lack or 'works'}")
     for line in found["advice"]:

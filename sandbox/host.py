@@ -44,7 +44,8 @@ class Host:
     """A Docker host of a sandbox.
 
     name: such as ``host-a``.  address: its IPv4 address on the LAN.
-    last_words: gives why the sandbox ended, "" if it did not; asked when the host is silent.
+    last_words: gives why the sandbox ended, "" if it did not, and raises SandboxError if there is
+        a problem to be solved first; asked when the host is silent.
     """
 
     def __init__(
@@ -68,17 +69,33 @@ class Host:
 
         A call that waits in silence (``wait``) keeps no VM from being paused; a command does.
         """
+        return self.connect(60)
+
+    def connect(self, timeout: int) -> DockerClient:
+        """A client of this host's Engine API that waits that many seconds for an answer.
+
+        Raises SandboxError if its dockerd does not answer, and from any call if the sandbox ends
+        or stops during it; other failures are docker's own.
+        """
         from docker import DockerClient
         from docker.errors import DockerException
 
         try:
-            return DockerClient(base_url=self._engine_url, timeout=60)
+            client = DockerClient(base_url=self._engine_url, timeout=timeout)
         except DockerException as error:
-            raise SandboxError(
-                f"The Docker Engine of {self.name} does not answer.",
-                why=str(error),
-                fix="python -m sandbox reset, or sandbox.up().reset() in a notebook",
-            ) from error
+            raise self._silent(f"The Docker Engine of {self.name}", error) from error
+        send = client.api.send
+
+        def told(*request: Any, **options: Any) -> Any:
+            try:
+                return send(*request, **options)
+            except OSError as error:  # what requests raises
+                if words := self._last_words():
+                    raise self._unreachable(words) from error
+                raise
+
+        client.api.send = told  # type: ignore[method-assign]
+        return client
 
     def run(self, command: str | Sequence[str], *, timeout: float = 120.0) -> Result:
         """Run a command and wait for it.
@@ -92,6 +109,10 @@ class Host:
         taken = _Taken()
         code = self.stream(argv, taken, timeout=timeout)
         return Result(code, taken.text(agent.STDOUT), taken.text(agent.STDERR))
+
+    def look(self, timeout: float) -> None:
+        """Raises SandboxError if the host does not run a command within timeout seconds."""
+        self._ask({"op": "exec", "argv": ["echo", "{}"]}, "a command", timeout)
 
     def read_state(self, *, timeout: float = 30.0) -> dict[str, Any]:
         """The host's network state as ``guest/state.py`` reads it, in one round trip.
@@ -150,15 +171,29 @@ class Host:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._request({"op": "exec", "argv": argv}) as conn:
-            if stdin:
-                agent.send(conn, agent.STDIN, stdin)
-            agent.send(conn, agent.STDIN_END)
+            unsent = memoryview(stdin)
+
+            def feed(room: int) -> None:
+                nonlocal unsent
+                if room:
+                    agent.send(conn, agent.STDIN, bytes(unsent[:room]))
+                    unsent = unsent[room:]
+                if not unsent:
+                    agent.send(conn, agent.STDIN_END)
+
+            def take(kind: int, data: bytes) -> None:
+                if kind != agent.TAKEN:
+                    output(kind, data)
+                elif unsent:
+                    feed(int(data))
+
             try:
-                return self._follow(conn, output, deadline)
+                feed(min(len(unsent), agent.WINDOW))
+                return self._follow(conn, take, deadline)
             except KeyboardInterrupt:
                 with contextlib.suppress(OSError, SandboxError):
                     agent.send(conn, agent.SIGNAL, str(int(signal.SIGINT)).encode())
-                    self._follow(conn, output, time.monotonic() + INTERRUPT_SECONDS)
+                    self._follow(conn, take, time.monotonic() + INTERRUPT_SECONDS)
                 raise
             except TimeoutError:
                 raise SandboxError(
@@ -195,10 +230,19 @@ class Host:
         return conn
 
     def _unreachable(self, cause: object) -> SandboxError:
+        return self._silent(self.name, cause)
+
+    def _silent(self, who: str, cause: object) -> SandboxError:
+        """The error for who does not answer. Raises the sandbox's own problem if it has one."""
+        last, reset = (
+            self._last_words(),
+            "python -m sandbox reset, or sandbox.reset() in a notebook",
+        )
         return SandboxError(
-            f"{self.name} does not answer.",
-            why="; ".join(filter(None, (str(cause), self._last_words()))),
-            fix="python -m sandbox reset, or sandbox.up() in a notebook",
+            f"{who} does not answer.",
+            why="; ".join(dict.fromkeys(filter(None, (str(cause), last)))),
+            # Its agent begins again when it was killed.
+            fix=reset if last else f"try again in a few seconds; if that does not help: {reset}",
         )
 
     def shell(self, container: str = "") -> int:
@@ -230,6 +274,8 @@ class Host:
             try:
                 tty.setraw(0)
                 return self._join(conn)
+            except OSError as error:
+                raise self._unreachable(error) from error
             finally:
                 signal.signal(signal.SIGWINCH, signal.SIG_DFL)
                 termios.tcsetattr(0, termios.TCSADRAIN, before)
@@ -250,7 +296,8 @@ class Host:
                     raise self._unreachable("the connection broke")
                 if frame[0] == agent.EXIT:
                     return int(frame[1])
-                os.write(1, frame[1])
+                if frame[0] != agent.TAKEN:
+                    os.write(1, frame[1])
 
 
 class Conversation:

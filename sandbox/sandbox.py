@@ -162,8 +162,15 @@ def host(name: str, *, id: str | None = None) -> Host:
 
 
 def reset(*, id: str | None = None) -> None:
-    """Take every host of the running sandbox back to new. Raises SandboxError."""
-    running(id).reset()
+    """Take every host of the sandbox back to new; start it if it ended by itself.
+
+    Raises SandboxError.
+    """
+    sandbox = find(id)
+    if sandbox is None and (last := engines.ended(_checked(id))):
+        engine, count, internet = last
+        sandbox = Sandbox(_checked(id), engine, hosts.recipe(count), internet)
+    (sandbox or running(id)).reset()
 
 
 def snapshot(name: str | None = None, *, id: str | None = None) -> Snapshot:

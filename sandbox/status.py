@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sandbox import capabilities, paths
@@ -11,42 +13,56 @@ from sandbox.engine import assets, qemu
 from sandbox.engine.choose import choose, running
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
+from sandbox.host import Host
 from sandbox.sandbox import find
 
 __all__ = ["doctor", "status"]
 
+# A host that takes longer has a problem; an emulated one that is busy may take some.
+ANSWER_SECONDS = 10
+
 
 def status(sandbox_id: str) -> dict[str, Any]:
-    """That sandbox: ``{"id", "running", "engine", "detail", "memory", "hosts": [...]}``.
+    """That sandbox: ``{"id", "running", "engine", "detail", "memory", "problem", "hosts": [...]}``.
 
-    memory: MiB resident.  Each host: ``{"name", "address", "engine", "containers", "problem"}``.
+    memory: MiB resident.  problem: what keeps the whole sandbox from answering, and what to do
+    about it; "" if nothing does.
+    Each host: ``{"name", "address", "engine", "containers", "problem"}``.
     """
     sandbox = find(sandbox_id)
     if sandbox is None:
-        return {"id": sandbox_id, "running": False, "hosts": []}
+        return {"id": sandbox_id, "running": False, "problem": "", "hosts": []}
     engine = running(sandbox_id)
     state = engine.state(sandbox_id) if engine else None
-    rows = []
-    for name in sandbox.hosts:
-        host = sandbox.host(name)
-        row = {"name": name, "address": host.address, "engine": "", "containers": 0, "problem": ""}
-        try:
-            info = host.client.info()
-            row |= {"engine": info["ServerVersion"], "containers": info["ContainersRunning"]}
-        except SandboxError as error:
-            row["problem"] = error.what
-        except Exception as error:
-            row["problem"] = f"The Docker Engine of {name} does not answer: {error}"
-        rows.append(row)
+    problem = state.problem if state else None
+    with ThreadPoolExecutor() as pool:
+        rows = list(pool.map(lambda name: _row(sandbox.host(name), problem), sandbox.hosts))
     return {
         "id": sandbox_id,
         "running": True,
         "engine": sandbox.engine,
         "detail": state.detail if state else "",
         "memory": _resident(state.pid) if state else 0,
+        "problem": str(problem or ""),
         "internet": sandbox.internet,
         "hosts": rows,
     }
+
+
+def _row(host: Host, problem: SandboxError | None) -> dict[str, Any]:
+    row = {"name": host.name, "address": host.address, "engine": "", "containers": 0, "problem": ""}
+    try:
+        if problem:
+            raise problem
+        host.look(ANSWER_SECONDS)
+        with contextlib.closing(host.connect(ANSWER_SECONDS)) as client:
+            info = client.info()
+        row |= {"engine": info["ServerVersion"], "containers": info["ContainersRunning"]}
+    except SandboxError as error:
+        row["problem"] = error.what
+    except Exception as error:
+        row["problem"] = f"The Docker Engine of {host.name} does not answer: {error}"
+    return row
 
 
 def _resident(pid: int) -> int:
@@ -67,7 +83,10 @@ def _reason(engine: str, docker: dict[str, Any]) -> str:
 
 
 def doctor(sandbox_id: str) -> dict[str, Any]:
-    """This machine: ``{"ok", "engine", "why", "docker", "vm", "drivers", "advice"}``."""
+    """This machine: ``{"ok", "engine", "why", "docker", "vm", "drivers", "problem", "advice"}``.
+
+    problem: what is wrong with the sandbox that runs, and what to do about it; "" if nothing is.
+    """
     advice = []
     lacking = assets.lacks()
     vm: dict[str, Any] = {"works": not lacking, "missing": lacking}
@@ -94,15 +113,20 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
         report |= {"ok": True, "engine": engine.name, "why": _reason(engine.name, docker)}
     except SandboxError as error:
         report |= {"ok": False, "engine": "", "why": str(error)}
+    report |= {"drivers": {}, "problem": ""}
     sandbox = find(sandbox_id)
     if sandbox:
-        found = capabilities.probe(sandbox.host("a"))
-        report["drivers"] = {
-            driver: "; ".join(found[need] for need in needs if found[need])
-            for driver, needs in capabilities.DRIVERS.items()
-        }
+        try:
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda name: sandbox.host(name).look(ANSWER_SECONDS), sandbox.hosts))
+            found = capabilities.probe(sandbox.host("a"))
+            report["drivers"] = {
+                driver: "; ".join(found[need] for need in needs if found[need])
+                for driver, needs in capabilities.DRIVERS.items()
+            }
+        except SandboxError as error:
+            report |= {"ok": False, "problem": str(error)}
     else:
-        report["drivers"] = {}
         advice.append("python -m sandbox up: then doctor tries each network driver on a host")
     report["advice"] = advice
     return report

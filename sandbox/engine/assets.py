@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.engine import kuryr, qemu
+from sandbox.engine import child, kuryr, qemu
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 from sandbox.progress import Progress
@@ -293,7 +293,7 @@ def _build_base(folder: Path, progress: Progress) -> None:
     work.mkdir()
     left = sum(SECONDS.values())
     progress.step("Installing the toolbox image's Debian packages", left=left)
-    _mmdebstrap(toolbox_command(GUEST / "toolbox", work / "toolbox.tar"))
+    _mmdebstrap(toolbox_command(GUEST / "toolbox", work / "toolbox.tar"), work)
     left -= SECONDS["toolbox"]
     progress.step("Installing the hosts' Python packages", left=left)
     kuryr.install(GUEST / "kuryr", work / "kuryr")
@@ -328,7 +328,7 @@ def _build_base(folder: Path, progress: Progress) -> None:
         ' mv "$disk" "$1/root.ext4"',
         f"download /root.ext4 {shlex.quote(str(folder / 'root'))}",
     )
-    _mmdebstrap(command)
+    _mmdebstrap(command, work)
     (work / "vmlinuz").rename(folder / "vmlinuz")
     (folder / "initrd").write_bytes(_initramfs(work))
     shutil.rmtree(work)
@@ -368,15 +368,18 @@ def mmdebstrap(
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in DOCUMENTATION),
         # A root that is only extracted comes to no later hook.
         *(f"--{'extract' if variant == 'extract' else 'customize'}-hook={hook}" for hook in hooks),
+        # They are copied from the machine that builds.
+        f"--{'extract' if variant == 'extract' else 'customize'}-hook="
+        'rm -f "$1/etc/resolv.conf" "$1/etc/hostname"',
         f"--format={'tar' if output else 'null'}",
         suite, str(output or "-"),
     ]  # fmt: skip
 
 
-def _mmdebstrap(arguments: list[str]) -> None:
-    result = subprocess.run(
-        arguments, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+def _mmdebstrap(arguments: list[str], work: Path) -> None:
+    # What it leaves when it is killed is then removed with that folder. Without root, it works as
+    # users that may not enter an account's own folders.
+    result = child.run(arguments, {} if os.getuid() else {"TMPDIR": str(work)})
     if result.returncode:
         if "No space left" in result.stderr:
             raise OSError("the disk filled up")

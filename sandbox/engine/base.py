@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from docker import DockerClient
 
+    from sandbox.errors import SandboxError
     from sandbox.progress import Progress
 
 __all__ = ["LABEL", "Engine", "EngineState", "Recipe", "Site"]
@@ -64,6 +65,7 @@ class EngineState:
     detail: one line for people, such as ``QEMU 7.2, TCG, 1024 MB``.
     pid: the VM's process; 0 where there is none.
     hosts: names of its hosts.  internet: whether they may reach beyond the sandbox.
+    problem: what keeps it from answering now and what to do about it, or None.
     """
 
     base_url: str
@@ -72,6 +74,7 @@ class EngineState:
     pid: int
     hosts: tuple[str, ...]
     internet: bool
+    problem: SandboxError | None = None
 
 
 class Engine(Protocol):
@@ -110,7 +113,10 @@ class Engine(Protocol):
         ...
 
     def last_words(self, sandbox_id: str) -> str:
-        """Why a sandbox that ran no longer does; "" if that is not known or it does."""
+        """Why a sandbox that ran no longer does; "" if that is not known or it does.
+
+        Raises SandboxError, the state's ``problem``, if there is one.
+        """
         ...
 
     def host_url(self, sandbox_id: str, host: str) -> str:

@@ -12,7 +12,7 @@ from sandbox.errors import SandboxError
 if TYPE_CHECKING:
     from sandbox.engine.base import Engine
 
-__all__ = ["choose", "remove", "running"]
+__all__ = ["choose", "ended", "remove", "running"]
 
 ENGINES = ("docker", "vm")
 
@@ -31,6 +31,15 @@ def running(sandbox_id: str) -> Engine | None:
     """The engine on which that sandbox runs already, or None."""
     engines: tuple[Engine, ...] = (VMEngine(), DockerEngine())
     return next((engine for engine in engines if engine.state(sandbox_id)), None)
+
+
+def ended(sandbox_id: str) -> tuple[Engine, int, bool] | None:
+    """A sandbox that ended though nobody removed it: its engine, how many hosts, whether internet.
+
+    On a Docker that already runs, hosts end with it and come back with it.
+    """
+    last = VMEngine.ended(sandbox_id)
+    return (VMEngine(), *last) if last else None
 
 
 def remove(sandbox_id: str) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "STOP_SECONDS",
     "bind",
     "end",
+    "fields",
     "hold_alive",
     "launch",
     "living",
@@ -84,15 +85,20 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
         tail = log.read_text(errors="replace").strip().splitlines()[-1:]
         raise SandboxError("The process beside the sandbox ended at once.", why="".join(tail))
     if reply:
-        raise SandboxError(reply["what"], why=reply["why"], fix=reply["fix"])
+        raise SandboxError(**reply)
 
 
 def tell(error: SandboxError | None = None) -> None:
     """Tell the process that launched this one that it serves, or why it does not."""
-    reply = {"what": error.what, "why": error.why, "fix": error.fix} if error else {}
+    reply = fields(error) if error else {}
     print(json.dumps(reply), flush=True)
     # The caller reads to the end of the pipe; the log takes what may follow.
     os.dup2(2, 1)
+
+
+def fields(error: SandboxError) -> dict[str, str]:
+    """The error as JSON takes it; ``SandboxError(**fields)`` makes it again."""
+    return {"what": error.what, "why": error.why, "fix": error.fix}
 
 
 def hold_alive(sandbox_id: str) -> None:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import platform
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandbox import memory
+from sandbox.engine import child
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 
@@ -39,6 +37,7 @@ __all__ = [
 
 QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 8.0
+ANSWER_SECONDS = 30.0
 # A guest whose kernel panics ends QEMU without a word of QEMU's own: -no-reboot.
 PANIC = "Kernel panic"
 _CMDLINE = (
@@ -135,12 +134,13 @@ def cpu() -> str:
 
 def _kvm_boots(base: Path) -> bool:
     process = subprocess.Popen(
-        [QEMU, *_machine("kvm"), "-m", "256", "-kernel", str(base / "vmlinuz"),
-         "-initrd", str(base / "initrd"), "-append", f"{_CMDLINE} wire-by-wire.probe"],
+        child.bound(
+            [QEMU, *_machine("kvm"), "-m", "256", "-kernel", str(base / "vmlinuz"),
+             "-initrd", str(base / "initrd"), "-append", f"{_CMDLINE} wire-by-wire.probe"]
+        ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent,
     )  # fmt: skip
     try:
         return process.wait(PROBE_SECONDS) == 0
@@ -196,7 +196,8 @@ def command(spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int) -> list[
         "-drive", f"if=none,id=root,file={_option(spec.root)},format=raw,readonly=on",
         "-device", "virtio-blk-pci,drive=root",
         "-drive", f"if=none,id=data,file={_option(spec.data)},format={spec.data_format},"
-        "cache=unsafe,discard=unmap",
+        # A write that fails, as on a full disk, stops the VM and is tried again when it goes on.
+        "cache=unsafe,discard=unmap,werror=stop",
         "-device", "virtio-blk-pci,drive=data",
         "-netdev", f"user,id=net,net=198.19.255.0/24,host=198.19.255.2,dns=198.19.255.3,"
         f"ipv6=off,restrict={restrict}",
@@ -217,30 +218,34 @@ def _option(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1  # linux/prctl.h
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
 def spawn(spec: VMSpec, accel: str, log: Path) -> tuple[subprocess.Popen[bytes], Monitor, int]:
     """Start QEMU: the process, its monitor, and our end of the agent's port.
 
-    QEMU ends when the calling thread does (PR_SET_PDEATHSIG, prctl(2)), however that ends.
+    QEMU ends when the calling thread does, however that ends. Raises SandboxError if it does not
+    start.
     """
-    monitor, monitor_theirs = socket.socketpair()
-    port, port_theirs = socket.socketpair()
-    with monitor_theirs, port_theirs, log.open("wb") as output:
+    with contextlib.ExitStack() as unwind:
+        monitor, monitor_theirs = map(unwind.enter_context, socket.socketpair())
+        port, port_theirs = map(unwind.enter_context, socket.socketpair())
         fds = monitor_theirs.fileno(), port_theirs.fileno()
-        process = subprocess.Popen(
-            command(spec, accel, monitor_fd=fds[0], port_fd=fds[1]),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=fds,
-            preexec_fn=_die_with_parent,
-        )
-    return process, Monitor(monitor), port.detach()
+        with monitor_theirs, port_theirs, log.open("wb") as output:
+            process = subprocess.Popen(
+                child.bound(command(spec, accel, monitor_fd=fds[0], port_fd=fds[1])),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=fds,
+            )
+        unwind.callback(process.wait)
+        unwind.callback(process.kill)
+        try:
+            asked = Monitor(monitor)
+        except (SandboxError, OSError, ValueError) as error:
+            process.kill()
+            process.wait()
+            raise SandboxError("QEMU did not start.", why=last_words(log, spec.console)) from error
+        unwind.pop_all()
+    return process, asked, port.detach()
 
 
 def last_words(log: Path, console: Path) -> str:
@@ -256,12 +261,13 @@ def last_words(log: Path, console: Path) -> str:
 
 
 class Monitor:
-    """QEMU's machine protocol (QMP) on a connected socket."""
+    """QEMU's machine protocol (QMP) on a connected socket. sock: readable when there are events."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+        self.sock = sock
         self._number, self._heard = 0, b""
-        sock.settimeout(30)
+        self._events: list[dict[str, Any]] = []
+        sock.settimeout(ANSWER_SECONDS)
         self._line()
         self.execute("qmp_capabilities")
 
@@ -270,10 +276,12 @@ class Monitor:
         self._number += 1
         request = {"execute": name, "arguments": arguments, "id": self._number}
         try:
-            self._sock.sendall(json.dumps(request).encode() + b"\n")
+            self.sock.sendall(json.dumps(request).encode() + b"\n")
             while line := self._line():
                 reply = json.loads(line)
-                # Events have no id, and an answer that came too late has another.
+                if "event" in reply:
+                    self._events.append(reply)
+                # Of an answer that came too late.
                 if reply.get("id") != self._number:
                     continue
                 if "return" in reply:
@@ -284,10 +292,34 @@ class Monitor:
             raise SandboxError("QEMU does not answer.", why=str(error)) from error
         raise SandboxError(f"QEMU ended instead of answering {name}.")
 
+    def events(self) -> list[dict[str, Any]] | None:
+        """The events since the last call, without waiting for any; None when QEMU has ended.
+
+        What came while a command was run is among them, and does not make ``sock`` readable.
+        """
+        ended = False
+        self.sock.setblocking(False)
+        try:
+            data = self.sock.recv(65536)
+            self._heard += data
+            ended = not data
+        except BlockingIOError:
+            pass
+        except OSError:
+            ended = True
+        finally:
+            self.sock.settimeout(ANSWER_SECONDS)
+        while b"\n" in self._heard:
+            said = json.loads(self._line())
+            if "event" in said:
+                self._events.append(said)
+        events, self._events = self._events, []
+        return None if ended and not events else events
+
     def _line(self) -> bytes:
         """The next line; b"" when QEMU has ended. Raises OSError when none comes in time."""
         while b"\n" not in self._heard:
-            data = self._sock.recv(65536)
+            data = self.sock.recv(65536)
             if not data:
                 return b""
             self._heard += data
@@ -328,4 +360,4 @@ class Monitor:
 
     def close(self) -> None:
         """Close the connection; QEMU keeps running."""
-        self._sock.close()
+        self.sock.close()

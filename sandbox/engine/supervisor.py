@@ -12,6 +12,9 @@ run folder, all unix sockets with mode 0600:
 
 A VM that nobody uses is paused, and goes on at the next connection: emulated, its idle kernel alone
 keeps a part of a processor busy.
+
+QEMU stops a VM whose disk file cannot grow. Every connection is closed then, so that whoever waits
+asks why; new ones are refused, and the VM goes on when there is room.
 """
 
 from __future__ import annotations
@@ -28,34 +31,24 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sandbox.engine import assets, companion, link, qemu
+from sandbox.engine import assets, companion, disk, link, qemu
+from sandbox.engine.control import CONTROL, Settings
 from sandbox.errors import SandboxError
 from sandbox.guest.mux import Loop, Mux
 from sandbox.paths import run_dir, state_dir
 
-__all__ = ["CONTROL", "Settings"]
+__all__: list[str] = []
 
-CONTROL = "control.sock"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a supervisor is told.
-
-    Paths are strings, memory is MiB. idle: seconds without use until the VM is paused, 0 for never.
-    """
-
-    base: str
-    snapshot: str
-    memory: int
-    accelerator: str
-    hosts: list[str]
-    internet: bool
-    recipe: str
-    idle: float
+# A VM that was stopped by a failed write is tried again so often, and runs again when no write has
+# failed for so long.
+RETRY_SECONDS = 2.0
+TRIAL_SECONDS = 0.5
+# The longest order, and how many may be under way at once.
+ORDER_BYTES = 4096
+ASKING = 32
 
 
 class Supervisor:
@@ -71,7 +64,12 @@ class Supervisor:
         self._monitor: qemu.Monitor | None = None
         self._running = True
         self._stopping: list[socket.socket] = []
+        self._resetting = False
         self._paused = False
+        # What QEMU said of the write that stopped the VM; when to look again; whether it runs to
+        # see if it fails again.
+        self._failed: dict[str, object] | None = None
+        self._look, self._trial = 0.0, False
         self._frames, self._used = 0, time.monotonic()
 
     def start(self) -> None:
@@ -91,13 +89,17 @@ class Supervisor:
         """Carry on until told to stop or the VM ends."""
         while self._running:
             # A link that waits is no use of the VM, but what comes over one is.
-            self._loop.step(self._left() if self._settings.idle else None)
-            if self._running and self._settings.idle:
+            self._loop.step(self._left())
+            if self._running and self._failed is not None:
+                self._retry()
+            elif self._running and self._settings.idle:
                 self._rest()
 
     def _left(self) -> float | None:
-        """Seconds until the VM may be paused; None if it is."""
-        if self._paused:
+        """Seconds until there is something to do: to pause the VM, or to try it again."""
+        if self._failed is not None:
+            return max(0.0, self._look - time.monotonic())
+        if self._paused or not self._settings.idle:
             return None
         return max(0.0, self._used + self._settings.idle - time.monotonic())
 
@@ -114,24 +116,95 @@ class Supervisor:
             # A QEMU that does not answer now may stop later.
             self._paused = True
             try:
-                self._monitor.execute("stop")
+                self._execute("stop")
             except SandboxError as error:
-                print(error, file=sys.stderr)
+                _log(error)
 
     def _awake(self) -> Mux | None:
         self._wake()
-        return self._mux
+        return self._mux if self._failed is None else None
 
     def _wake(self) -> None:
-        if not self._paused or self._monitor is None:
+        if not self._paused or self._monitor is None or self._failed is not None:
             return
         try:
-            self._monitor.execute("cont")
+            self._execute("cont")
             self._paused = False
             # The guest's clock stood still.
             self._resumed(internet=False)
         except SandboxError as error:
-            print(error, file=sys.stderr)
+            _log(error)
+
+    def _execute(self, command: str) -> Any:
+        assert self._monitor
+        try:
+            return self._monitor.execute(command)
+        finally:
+            self._loop.call(self._hear)
+
+    def _hear(self, _events: int = 0) -> None:
+        """Take what QEMU says of its own accord."""
+        if self._monitor is None:
+            return
+        events = self._monitor.events()
+        if events is None:
+            self._loop.watch(self._monitor.sock, 0, self._hear)
+            self._running = False
+            return
+        for event in events:
+            said = event.get("data", {})
+            if event["event"] == "BLOCK_IO_ERROR" and said.get("action") == "stop":
+                self._stopped(said)
+            elif event["event"] == "STOP" and (self._failed is None or self._trial):
+                # QEMU 10 holds back errors that come one after the other; or it is our own pause.
+                with contextlib.suppress(SandboxError):
+                    if self._execute("query-status")["status"] == "io-error":
+                        self._stopped(said)
+
+    def _stopped(self, said: dict[str, object]) -> None:
+        """Have everyone who waits for the VM ask why. said: QEMU's BLOCK_IO_ERROR."""
+        first, self._failed, self._trial = self._failed is None, said, False
+        self._look = time.monotonic() + RETRY_SECONDS
+        if first:
+            _log(self._problem())
+        if self._mux:
+            self._mux.reset()
+
+    def _problem(self) -> SandboxError | None:
+        """Why the VM stands still though nobody paused it, as of now; None if it does not."""
+        if self._failed is None:
+            return None
+        happened = "the sandbox has stopped"
+        fix = (
+            ". The sandbox goes on by itself a few seconds later; run again what was cut off. "
+            "To throw away what the hosts have written instead: python -m sandbox reset, "
+            "or sandbox.reset() in a notebook"
+        )
+        if self._failed.get("nospace") or disk.free(self._state) < disk.ROOM:
+            return disk.full(self._state, happened, fix)
+        return disk.unwritable(self._state, str(self._failed.get("reason", "")), happened, fix)
+
+    def _retry(self) -> None:
+        """Let a stopped VM go on if it can: QEMU repeats the write that failed."""
+        if time.monotonic() < self._look:
+            return
+        if self._trial:
+            self._failed, self._trial = None, False
+            self._frames, self._used = self._mux.frames if self._mux else 0, time.monotonic()
+            try:
+                self._resumed(internet=False)
+            except SandboxError as error:
+                _log(error)
+            return
+        self._look = time.monotonic() + RETRY_SECONDS
+        if disk.free(self._state) < disk.ROOM:
+            return
+        try:
+            self._execute("cont")
+            self._paused, self._trial = False, True
+            self._look = time.monotonic() + TRIAL_SECONDS
+        except SandboxError as error:
+            _log(error)
 
     def clean(self) -> None:
         """End the VM and remove what is this sandbox's alone."""
@@ -144,40 +217,35 @@ class Supervisor:
                 conn.sendall(b"{}\n")
 
     def _resume(self) -> None:
-        disk = self._state / "disk"
+        data = self._state / "disk"
         snapshot = Path(self._settings.snapshot)
         with contextlib.suppress(FileNotFoundError):
-            disk.unlink()
-        subprocess.run(
-            [
-                "qemu-img",
-                "create",
-                "-q",
-                "-f",
-                "qcow2",
-                "-F",
-                "raw",
-                "-b",
-                snapshot / "data",
-                disk,
-            ],
-            check=True,
-        )
+            data.unlink()
+        with disk.told(self._state, "the sandbox cannot start"):
+            subprocess.run(
+                ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", snapshot / "data",
+                 data],
+                check=True, capture_output=True,
+            )  # fmt: skip
         base = Path(self._settings.base)
         spec = qemu.VMSpec(
-            kernel=base / "vmlinuz", initrd=base / "initrd", root=base / "root", data=disk,
+            kernel=base / "vmlinuz", initrd=base / "initrd", root=base / "root", data=data,
             data_format="qcow2", ram=snapshot / "ram", ram_shared=False,
             memory=self._settings.memory, incoming=True, console=self._state / "console",
             internet=self._settings.internet,
         )  # fmt: skip
         log = self._state / "qemu.log"
         self._process, monitor, port = qemu.spawn(spec, self._settings.accelerator, log)
-        monitor.load(snapshot / "state")
-        monitor.execute("cont")
-        self._monitor, self._paused = monitor, False
+        self._monitor, self._paused, self._failed, self._trial = monitor, False, None, False
         self._mux = Mux(self._loop, port, ended=self._vm_ended)
+        monitor.load(snapshot / "state")
+        self._loop.watch(monitor.sock, selectors.EVENT_READ, self._hear)
+        self._execute("cont")
         self._mux.hello()
-        self._resumed(internet=self._settings.internet)
+        try:
+            self._resumed(internet=self._settings.internet)
+        except SandboxError as error:
+            raise self._problem() or error from error
         self._frames, self._used = self._mux.frames, time.monotonic()
 
     def _resumed(self, *, internet: bool) -> None:
@@ -213,6 +281,7 @@ class Supervisor:
             self._process.wait()
             self._process = None
         if self._monitor:
+            self._loop.watch(self._monitor.sock, 0, self._hear)
             self._monitor.close()
             self._monitor = None
         if self._mux:
@@ -220,47 +289,104 @@ class Supervisor:
             self._mux = None
 
     def _reset(self) -> None:
-        self._end_vm()
-        self._running = True
-        self._resume()
+        if self._resetting:
+            raise SandboxError("The sandbox is being reset already.")
+        self._resetting = True
+        try:
+            self._end_vm()
+            self._running = True
+            self._resume()
+        except (SandboxError, OSError) as error:
+            self._running = False
+            if isinstance(error, SandboxError):
+                raise
+            raise SandboxError("The VM did not start again.", why=str(error)) from error
+        finally:
+            self._resetting = False
 
     def _status(self) -> dict[str, object]:
         pid = self._process.pid if self._process else 0
+        problem = self._problem()
         return {
             "pid": pid,
             "supervisor": os.getpid(),
+            "problem": problem and companion.fields(problem),
             **dataclasses.asdict(self._settings),
         }
 
     def _listen_control(self) -> None:
         control = companion.bind(self._run / CONTROL)
         control.setblocking(False)
+        asking: list[socket.socket] = []
 
         def accept(_events: int) -> None:
-            try:
+            # A callback of this round may have run the loop, and served it there.
+            with contextlib.suppress(OSError):
                 conn, _ = control.accept()
+                conn.setblocking(False)
+                heard = bytearray()
+                self._loop.watch(conn, selectors.EVENT_READ, lambda _events: take(conn, heard))
+                asking.append(conn)
+            if len(asking) > ASKING:
+                oldest = asking[0]
+                forget(oldest)
+                oldest.close()
+
+        def take(conn: socket.socket, heard: bytearray) -> None:
+            try:
+                data = conn.recv(ORDER_BYTES)
             except BlockingIOError:
-                # A callback of this round has run the loop, and it was served there.
                 return
+            except OSError:
+                data = b""
+            heard += data
+            if data and b"\n" not in heard and len(heard) < ORDER_BYTES:
+                return
+            forget(conn)
             conn.settimeout(1)
-            with contextlib.suppress(OSError, ValueError):
-                order = json.loads(conn.makefile().readline())["do"]
-                if order == "stop":
-                    self._running = False
-                    self._stopping.append(conn)
-                    return
-                reply: dict[str, object] = {}
-                try:
-                    if order == "reset":
-                        self._reset()
-                    reply = self._status()
-                except SandboxError as error:
-                    self._running = False
-                    reply = {"what": error.what, "why": error.why, "fix": error.fix}
-                conn.sendall(json.dumps(reply).encode() + b"\n")
+            order = _order(bytes(heard))
+            if order == "stop":
+                self._running = False
+                self._stopping.append(conn)
+                return
+            with contextlib.suppress(OSError):
+                conn.sendall(json.dumps(self._obey(order)).encode() + b"\n")
             conn.close()
 
+        def forget(conn: socket.socket) -> None:
+            asking.remove(conn)
+            self._loop.watch(conn, 0, accept)
+
         self._loop.watch(control, selectors.EVENT_READ, accept)
+
+    def _obey(self, order: object) -> dict[str, object]:
+        """What to answer to an order: the status, or the fields of a SandboxError."""
+        try:
+            if order == "reset":
+                self._reset()
+            elif order != "status":
+                raise SandboxError(
+                    "A sandbox's supervisor takes the orders status, reset and stop.",
+                    fix='send one line such as {"do": "status"}',
+                )
+        except SandboxError as error:
+            return dict(companion.fields(error))
+        return self._status()
+
+
+def _order(line: bytes) -> object:
+    """What a line on the control socket asks for; None if it asks for nothing."""
+    with contextlib.suppress(ValueError, RecursionError):
+        said = json.loads(line)
+        if isinstance(said, dict):
+            return said.get("do")
+    return None
+
+
+def _log(said: object) -> None:
+    # The log is on the disk that may be full.
+    with contextlib.suppress(OSError):
+        print(said, file=sys.stderr)
 
 
 def main(sandbox_id: str) -> int:

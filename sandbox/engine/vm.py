@@ -13,17 +13,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox.engine import archive, assets, companion, link, qemu, snapshot
+from sandbox.engine import archive, assets, companion, control, disk, qemu, snapshot
 from sandbox.engine.base import EngineState, Recipe
-from sandbox.engine.supervisor import CONTROL, Settings
 from sandbox.errors import SandboxError
-from sandbox.paths import run_dir, state_dir
+from sandbox.paths import cache_dir, run_dir, state_dir
 from sandbox.progress import Progress
 
 __all__ = ["VMEngine"]
 
-SUPERVISOR = "sandbox.engine.supervisor"
 END_SECONDS = 1.0
+# What a sandbox was started with, in its state folder.
+LAST = "last.json"
 # A learner who reads for longer than this gets the processor back.
 IDLE_SECONDS = 120.0
 
@@ -53,16 +53,22 @@ class VMEngine:
     ) -> EngineState:
         """See ``Engine.start``."""
         idle = _idle()
-        with companion.starting(sandbox_id, progress):
-            told = _control(sandbox_id, "status")
+        with (
+            disk.told(cache_dir(), "the sandbox cannot start"),
+            companion.starting(sandbox_id, progress),
+        ):
+            told = control.ask(sandbox_id, "status")
             if told and _matches(told, recipe, internet):
-                return _state(sandbox_id, told)
+                found = _state(sandbox_id, told)
+                if found.problem:
+                    raise found.problem
+                return found
             self.stop(sandbox_id)
             folder = self._snapshot(recipe, progress)
             base = assets.base(progress)
             accelerator, _ = qemu.accelerator(base)
             progress.step("Resuming the VM", left=2)
-            settings = Settings(
+            settings = control.Settings(
                 base=str(base),
                 snapshot=str(folder),
                 memory=snapshot.memory(recipe),
@@ -72,8 +78,11 @@ class VMEngine:
                 recipe=recipe.key,
                 idle=idle,
             )
-            companion.launch(SUPERVISOR, sandbox_id, dataclasses.asdict(settings))
-            told = _control(sandbox_id, "status")
+            (state_dir(sandbox_id) / LAST).write_text(
+                json.dumps({"hosts": len(recipe.hosts), "internet": internet})
+            )
+            companion.launch(control.SUPERVISOR, sandbox_id, dataclasses.asdict(settings))
+            told = control.ask(sandbox_id, "status")
             if told is None:
                 raise SandboxError(
                     "The sandbox's VM ended right after its start.",
@@ -87,10 +96,10 @@ class VMEngine:
     ) -> EngineState:
         """See ``Engine.reset``."""
         with companion.starting(sandbox_id, progress):
-            told = _control(sandbox_id, "status")
+            told = control.ask(sandbox_id, "status")
             if told and _matches(told, recipe, internet):
                 progress.step("Resuming the VM", left=2)
-                told = _control(sandbox_id, "reset", timeout=companion.START_SECONDS)
+                told = control.ask(sandbox_id, "reset", timeout=companion.START_SECONDS)
                 if told and "pid" in told:
                     return _state(sandbox_id, told)
             self.stop(sandbox_id)
@@ -99,14 +108,14 @@ class VMEngine:
     def stop(self, sandbox_id: str) -> None:
         """End the VM. What is left is small: its logs and locks."""
         folder = state_dir(sandbox_id)
-        told = _control(sandbox_id, "status")
+        told = control.ask(sandbox_id, "status")
         if told:
-            _control(sandbox_id, "stop", timeout=companion.STOP_SECONDS)
+            control.ask(sandbox_id, "stop", timeout=companion.STOP_SECONDS)
             with contextlib.suppress(ProcessLookupError):
                 ended = os.pidfd_open(told["supervisor"])
                 select.select([ended], [], [], companion.STOP_SECONDS)
                 os.close(ended)
-        companion.end(SUPERVISOR, sandbox_id)
+        companion.end(control.SUPERVISOR, sandbox_id)
         shutil.rmtree(run_dir(sandbox_id), ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):
             (folder / "disk").unlink()
@@ -118,12 +127,24 @@ class VMEngine:
 
     def state(self, sandbox_id: str) -> EngineState | None:
         """See ``Engine.state``."""
-        told = _control(sandbox_id, "status")
+        told = control.ask(sandbox_id, "status")
         return _state(sandbox_id, told) if told else None
+
+    @staticmethod
+    def ended(sandbox_id: str) -> tuple[int, bool] | None:
+        """Of a sandbox that ended without being removed: how many hosts, whether internet."""
+        if companion.living(sandbox_id):
+            return None
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            last = json.loads((state_dir(sandbox_id) / LAST).read_text())
+            return int(last["hosts"]), bool(last["internet"])
+        return None
 
     def last_words(self, sandbox_id: str) -> str:
         """See ``Engine.last_words``."""
         folder = state_dir(sandbox_id)
+        if (found := self.state(sandbox_id)) and found.problem:
+            raise found.problem
         deadline = time.monotonic() + END_SECONDS
         while companion.living(sandbox_id):
             # A connection that breaks is noticed before the supervisor has ended.
@@ -168,17 +189,9 @@ def _matches(told: dict[str, Any], recipe: Recipe, internet: bool) -> bool:
 def _state(sandbox_id: str, told: dict[str, Any]) -> EngineState:
     detail = f"QEMU {qemu.version()}, {told['accelerator'].upper()}, {told['memory']} MiB"
     url = f"unix://{run_dir(sandbox_id)}/engine.sock"
+    # A supervisor of an earlier version may still run.
+    problem = told.get("problem")
     return EngineState(
-        url, snapshot.SITE, detail, told["pid"], tuple(told["hosts"]), told["internet"]
-    )
-
-
-def _control(sandbox_id: str, order: str, timeout: float = 15.0) -> dict[str, Any] | None:
-    """The supervisor's answer, or None if none runs."""
-    try:
-        with link.connect(str(run_dir(sandbox_id) / CONTROL), timeout) as sock:
-            sock.sendall(json.dumps({"do": order}).encode() + b"\n")
-            line = sock.makefile().readline()
-            return json.loads(line) if line else None
-    except (OSError, ValueError):
-        return None
+        url, snapshot.SITE, detail, told["pid"], tuple(told["hosts"]), told["internet"],
+        SandboxError(**problem) if problem else None,
+    )  # fmt: skip

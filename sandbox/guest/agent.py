@@ -9,7 +9,9 @@ four bytes of length (network byte order), payload. The first frame is the reque
 
     {"op": "exec", "argv": [...], "env": {...}, "cwd": "/root", "tty": [rows, columns] | null}
         to the agent: STDIN, STDIN_END, SIGNAL (decimal number), RESIZE ("rows columns")
-        from the agent: STDOUT, STDERR, then EXIT (decimal status, 128 + n after signal n)
+        from the agent: STDOUT, STDERR, TAKEN (decimal number: so many bytes of STDIN made room for
+        others; a caller has at most WINDOW of them on their way, so that the agent can hear it
+        whatever the command reads), then EXIT (decimal status, 128 + n after signal n)
         If the connection breaks before EXIT, the command's process group is killed.
     {"op": "resume", "time": seconds, "seed": hex, "internet": bool}     answered by EXIT 0
         sets the clock, feeds the random pool, opens or closes the way out
@@ -40,16 +42,23 @@ import sys
 import termios
 import threading
 import time
+import traceback
 import urllib.parse
 
 RUN = "/run/wire-by-wire"
 PORT = "wire-by-wire"
 FRAME = struct.Struct("!BI")
-REQUEST, STDIN, STDIN_END, SIGNAL, RESIZE, STDOUT, STDERR, EXIT = range(8)
+REQUEST, STDIN, STDIN_END, SIGNAL, RESIZE, STDOUT, STDERR, EXIT, TAKEN = range(9)
 # Output that a command leaves in its pipes when it ends is worth this many seconds' wait;
 # a background child may hold the pipe open for as long as it likes.
 DRAIN_SECONDS = 0.3
 CHUNK = 65536
+# It fits into a unix socket's buffer, so that whoever sends it can go on to read.
+WINDOW = 65536
+RETRY_SECONDS = 0.1
+LONGEST_ARGUMENT = 32 * mmap.PAGESIZE  # MAX_ARG_STRLEN, linux/binfmts.h
+# Commands are to be killed before us, as an Engine has it for itself and its containers.
+OOM_SCORE = -500
 
 
 def send(conn, kind, payload=b""):
@@ -67,13 +76,13 @@ def receive(conn):
 
 
 def read_exactly(conn, count):
-    data = b""
+    data = bytearray()
     while len(data) < count:
         more = conn.recv(count - len(data))
         if not more:
             return None
         data += more
-    return data
+    return bytes(data)
 
 
 def serve_connection(conn):
@@ -81,8 +90,8 @@ def serve_connection(conn):
         first = receive(conn)
         if first is None:
             return
-        request = json.loads(first[1])
         try:
+            request = json.loads(first[1])
             if request["op"] == "exec":
                 execute(conn, request)
                 return
@@ -105,8 +114,10 @@ def serve_connection(conn):
                 converse(conn, request)
                 return
             {"resume": resume, "settle": settle}[request["op"]](request)
-        except (OSError, subprocess.SubprocessError) as error:
-            send(conn, STDERR, f"{error}\n".encode())
+        except Exception as error:
+            # Errors of the system say what they are; a KeyError is only its key.
+            kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+            send(conn, STDERR, f"{kind}{error}\n".encode(errors="replace"))
             send(conn, EXIT, b"127")
         else:
             send(conn, EXIT, b"0")
@@ -129,43 +140,96 @@ def execute(conn, request):
     else:
         streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
 
-    def prepare_child():
-        # A shell starts background jobs, as we are, with SIGINT ignored; children inherit that.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if size:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
+    argv, script = within_limits(request["argv"])
     process = subprocess.Popen(
-        request["argv"],
+        # With a terminal of its own, which a session has to be told of.
+        ["setsid", "--ctty", *argv] if size else argv,
         env=env,
         cwd=request.get("cwd") or "/root",
-        start_new_session=True,
-        preexec_fn=prepare_child,
+        start_new_session=not size,
+        pass_fds=script,
         **streams,
     )
+    for fd in script:
+        os.close(fd)
+    set_oom_score(process.pid, 0)
     if size:
         os.close(slave)
-        outputs, stdin = {master: STDOUT}, master
+        outputs, stdin = {master: STDOUT}, os.dup(master)
     else:
         outputs = {process.stdout.fileno(): STDOUT, process.stderr.fileno(): STDERR}
-        stdin = process.stdin.fileno()
+        stdin = os.dup(process.stdin.fileno())
+        process.stdin.close()
     try:
         relay(conn, process, outputs, stdin)
     except OSError:
         end_group(process)
     finally:
-        for stream in (process.stdin, process.stdout, process.stderr):
+        for stream in (process.stdout, process.stderr):
             if stream:
-                with contextlib.suppress(OSError):
-                    stream.close()
+                stream.close()
         if size:
             os.close(master)
 
 
+def within_limits(argv):
+    """argv such that bash -c takes a script of any length, and descriptors that it needs."""
+    if argv[:2] != ["bash", "-c"] or len(os.fsencode(argv[2])) < LONGEST_ARGUMENT:
+        return argv, ()
+    with open(os.memfd_create("script"), "wb") as file:
+        file.write(os.fsencode(argv[2]))
+        file.flush()
+        # Scripts use small numbers.
+        fd = fcntl.fcntl(file, fcntl.F_DUPFD, 100)
+    return ["bash", "-c", f'eval "$(< /dev/fd/{fd})" {fd}<&-', *argv[3:]], (fd,)
+
+
+class Input:
+    """A command's standard input; what the command has not read yet waits here.
+
+    fd: non-blocking from now on, and closed here.
+    """
+
+    def __init__(self, selector, fd):
+        os.set_blocking(fd, False)
+        self.selector, self.fd = selector, fd
+        self.waiting, self.ended, self.watched = bytearray(), False, False
+
+    def write(self):
+        """Hand over what there is room for. Gives how many bytes wait no more."""
+        before = len(self.waiting)
+        try:
+            while self.waiting:
+                del self.waiting[: os.write(self.fd, self.waiting[:CHUNK])]
+        except BlockingIOError:
+            pass
+        except OSError:
+            # Nobody will read it.
+            self.waiting.clear()
+        if bool(self.waiting) != self.watched:
+            self.watched = not self.watched
+            if self.watched:
+                self.selector.register(self.fd, selectors.EVENT_WRITE)
+            else:
+                self.selector.unregister(self.fd)
+        if self.ended and not self.waiting:
+            self.close()
+        return before - len(self.waiting)
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
 def relay(conn, process, outputs, stdin):
-    """Carry output to conn and input from it until the process has ended."""
+    """Carry output to conn and input from it until the process has ended.
+
+    outputs: the kind of frame for each descriptor to read.  stdin: to be written, closed here.
+    """
     ended = os.pidfd_open(process.pid)
     selector = selectors.DefaultSelector()
+    standard_input = Input(selector, stdin)
     for fd in (*outputs, conn, ended):
         selector.register(fd, selectors.EVENT_READ)
     deadline = None
@@ -181,18 +245,24 @@ def relay(conn, process, outputs, stdin):
                 elif key.fd == ended:
                     selector.unregister(ended)
                     deadline = time.monotonic() + DRAIN_SECONDS
-                elif not take_input(conn, process, stdin):
-                    raise ConnectionError("the caller went away")
+                else:
+                    if key.fd == conn.fileno() and not take_input(conn, process, standard_input):
+                        raise ConnectionError("the caller went away")
+                    if taken := standard_input.write():
+                        send(conn, TAKEN, str(taken).encode())
         status = process.wait()
         send(conn, EXIT, str(status if status >= 0 else 128 - status).encode())
     finally:
         selector.close()
         os.close(ended)
+        standard_input.close()
 
 
 def forward(conn, fd, kind):
     try:
-        data = os.read(fd, 65536)
+        data = os.read(fd, CHUNK)
+    except BlockingIOError:
+        return True
     except OSError:  # a terminal's master gives EIO when its last process has gone
         data = b""
     if data:
@@ -200,20 +270,27 @@ def forward(conn, fd, kind):
     return bool(data)
 
 
-def take_input(conn, process, stdin):
+def set_oom_score(pid, score):
+    """How soon that process is killed when memory runs out, -1000 (never) to 1000 (proc(5))."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
+        file.write(str(score))
+
+
+def take_input(conn, process, standard_input):
+    """Take one frame of the caller; False if it went away."""
     frame = receive(conn)
     if frame is None:
         return False
     kind, payload = frame
     with contextlib.suppress(OSError, ValueError):
-        if kind == STDIN:
-            os.write(stdin, payload)
-        elif kind == STDIN_END and process.stdin:
-            process.stdin.close()
+        if kind == STDIN and not standard_input.ended:
+            standard_input.waiting += payload
+        elif kind == STDIN_END:
+            standard_input.ended = True
         elif kind == SIGNAL:
             os.killpg(process.pid, int(payload))
         elif kind == RESIZE:
-            resize(stdin, *map(int, payload.split()))
+            resize(standard_input.fd, *map(int, payload.split()))
     return True
 
 
@@ -245,13 +322,15 @@ def resume(request):
         subprocess.run(["ip", "route", "replace", "default", "via", GATEWAY], check=True)
         with open("/etc/resolv.conf", "w") as file:
             file.write(f"nameserver {NAME_SERVER}\n")
-        # The containers of the hosts ask the LAN's gateway, which is this VM.
-        for protocol in ("udp", "tcp"):
-            subprocess.run(
-                ["iptables", "-w", "-t", "nat", "-I", "PREROUTING", "-p", protocol, "--dport", "53",
-                 "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DNAT", "--to", NAME_SERVER],
-                check=True,
-            )  # fmt: skip
+        # The containers of the hosts ask the LAN's gateway, which is this VM; for the hosts
+        # themselves, this VM's Engine does.
+        for chain in ("PREROUTING", "OUTPUT"):
+            for protocol in ("udp", "tcp"):
+                subprocess.run(
+                    ["iptables", "-w", "-t", "nat", "-I", chain, "-p", protocol, "--dport", "53",
+                     "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DNAT", "--to", NAME_SERVER],
+                    check=True,
+                )  # fmt: skip
 
 
 def settle(_request):
@@ -310,8 +389,13 @@ def serve_commands(path):
     os.chmod(path, 0o600)
     listener.listen(64)
     while True:
-        conn, _ = listener.accept()
-        threading.Thread(target=serve_connection, args=(conn,), daemon=True).start()
+        try:
+            conn, _ = listener.accept()
+            threading.Thread(target=serve_connection, args=(conn,), daemon=True).start()
+        except (OSError, RuntimeError) as error:
+            # No more descriptors or threads at this moment.
+            print(error, file=sys.stderr)
+            time.sleep(RETRY_SECONDS)
 
 
 def port_device():
@@ -323,20 +407,40 @@ def port_device():
     raise OSError(f"the VM has no virtio-serial port named {PORT}")
 
 
-def serve_port():
+def serve_port(again=False):
+    """Carry streams until the link closes. again: whether the other side has some of before."""
     from mux import Loop, Mux
 
-    loop = Loop()
     link = os.open(port_device(), os.O_RDWR)
+    loop = Loop()
     running = True
 
     def ended():
         nonlocal running
         running = False
 
-    Mux(loop, link, dial=dial, ended=ended)
-    while running:
-        loop.step()
+    mux = Mux(loop, link, dial=dial, ended=ended)
+    try:
+        if again:
+            mux.hello()
+        while running:
+            loop.step()
+    finally:
+        mux.close()
+        loop.close()
+
+
+def keep_serving_port():
+    """Serve the port for as long as the VM runs: its init ends with us, and then it panics."""
+    failed = False
+    while True:
+        try:
+            serve_port(failed)
+            failed = False
+        except Exception:
+            failed = True
+            traceback.print_exc()
+        time.sleep(RETRY_SECONDS)
 
 
 def relay_stdio(path):
@@ -359,7 +463,11 @@ def relay_stdio(path):
 def main(arguments):
     if arguments[:1] == ["dial"] and len(arguments) == 2:
         relay_stdio(arguments[1])
-    elif arguments == ["host"]:
+        return
+    # A shell starts background jobs, as we are, with SIGINT ignored; children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    set_oom_score("self", OOM_SCORE)
+    if arguments == ["host"]:
         # Loaded now, it is in the VM's snapshot, and the first reader need not wait for it.
         import state
 
@@ -367,9 +475,7 @@ def main(arguments):
         serve_commands(f"{RUN}/agent.sock")
     elif arguments == ["vm"]:
         threading.Thread(target=serve_commands, args=(f"{RUN}/agent.sock",), daemon=True).start()
-        while True:
-            serve_port()
-            time.sleep(0.1)
+        keep_serving_port()
     else:
         sys.exit(__doc__)
 

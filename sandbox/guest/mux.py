@@ -22,6 +22,8 @@ HELLO, OPEN, DATA, EOF, RESET, CREDIT = range(6)
 WINDOW = 256 * 1024
 CHUNK = 32 * 1024
 LINK_BUFFER = 1024 * 1024
+# A frame that says it is longer than any is no frame: the link is out of step.
+LONGEST = 2 * CHUNK
 
 
 class Loop:
@@ -57,6 +59,12 @@ class Loop:
         for function in calls:
             function()
 
+    def close(self) -> None:
+        """Give back what the loop itself holds."""
+        self.selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
     def step(self, timeout: float | None = None) -> None:
         """Wait for events, at most timeout seconds, and handle them."""
         for key, events in self.selector.select(timeout):
@@ -81,8 +89,8 @@ class Mux:
     """One end of the link.
 
     loop: what it runs on.  fd: the link, readable and writable.
-    dial: given a target's name, gives a connected socket or raises OSError; None on the
-        side that opens streams.
+    dial: given a target's name, gives a connected socket or raises; None on the side that opens
+        streams.
     ended: called once when the link closes.
 
     frames: how many went either way so far.
@@ -120,10 +128,14 @@ class Mux:
         self._send(OPEN, stream_id, target.encode())
         self._add(stream_id, sock, target)
 
+    def reset(self) -> None:
+        """Close every stream, here and at the other side."""
+        for stream_id in list(self._streams):
+            self._reset(stream_id)
+
     def close(self) -> None:
         """Close every stream and the link."""
-        for stream_id in list(self._streams):
-            self._drop(stream_id)
+        self._forget()
         if self._fd >= 0:
             self._loop.watch(self._fd, 0, self._on_link)
             os.close(self._fd)
@@ -134,6 +146,10 @@ class Mux:
     def _add(self, stream_id: int, sock: socket.socket, target: str) -> None:
         self._streams[stream_id] = _Stream(sock, target)
         self._watch(stream_id)
+
+    def _forget(self) -> None:
+        for stream_id in list(self._streams):
+            self._drop(stream_id)
 
     def _drop(self, stream_id: int) -> None:
         stream = self._streams.pop(stream_id)
@@ -194,6 +210,10 @@ class Mux:
         start = 0
         while len(self._inbox) - start >= HEADER.size:
             kind, stream_id, length = HEADER.unpack_from(self._inbox, start)
+            if length > LONGEST:
+                self._inbox.clear()
+                self.reset()
+                return
             end = start + HEADER.size + length
             if len(self._inbox) < end:
                 break
@@ -205,16 +225,17 @@ class Mux:
     def _on_frame(self, kind: int, stream_id: int, payload: bytes) -> None:
         self.frames += 1
         if kind == HELLO:
-            for old in list(self._streams):
-                self._drop(old)
+            self._forget()
             return
         if kind == OPEN and self._dial:
+            if stream_id in self._streams:
+                self._drop(stream_id)
             try:
-                sock = self._dial(payload.decode())
-            except OSError as error:
-                self._send(RESET, stream_id, str(error).encode())
-            else:
-                self._add(stream_id, sock, payload.decode())
+                target = payload.decode()
+                self._add(stream_id, self._dial(target), target)
+            except Exception as error:
+                # Whatever an Engine answers, or a target is called, concerns this stream alone.
+                self._send(RESET, stream_id, str(error).encode(errors="replace")[:CHUNK])
             return
         stream = self._streams.get(stream_id)
         if stream is None:

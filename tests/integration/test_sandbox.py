@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from docker import DockerClient
 
 import sandbox
 from sandbox import SandboxError, capabilities, hosts, workshop
@@ -72,7 +73,20 @@ def test_internet_opens_the_way_to_this_machines_resolver(sandbox_up, own):
     # Whatever this machine's resolver says, or if it has none, the question goes out.
     ask = "docker run --rm toolbox dig +tries=1 +time=5 example.org"
     assert "refused" in sandbox_up.host("a").run(ask).stdout
-    assert "refused" not in box.host("a").run(ask).stdout
+    asked = box.host("a").run(ask).stdout
+    assert "refused" not in asked
+    # A host's own question goes there too, and without a way out it is answered at once.
+    ask = "dig +tries=1 +time=5 example.org"
+    assert "SERVFAIL" in sandbox_up.host("a").run(ask).stdout
+    for answer in ("NOERROR", "NXDOMAIN"):
+        assert (answer in asked) == (answer in box.host("a").run(ask).stdout)
+
+
+def test_no_name_server_nor_name_of_the_machine_that_built_it_is_on_a_host(sandbox_up):
+    said = ok(sandbox_up.host("a"), "cat /etc/resolv.conf; docker run --rm toolbox cat"
+              " /etc/resolv.conf; tar -tf /usr/share/wire-by-wire/toolbox.tar")  # fmt: skip
+    assert set(re.findall(r"[0-9]+(?:\.[0-9]+){3}", said)) == {"127.0.0.11", hosts.LAN_GATEWAY}
+    assert not re.search("etc/(resolv.conf|hostname)", said.partition("./\n")[2])
 
 
 def test_sockets_are_the_owners_alone_and_nothing_listens_on_tcp(sandbox_up):
@@ -169,6 +183,24 @@ def test_a_killed_dockerd_shows_in_status_and_reset_repairs(fresh):
     assert "does not answer" in by_name["host-b"]
     fresh.reset(Quiet())
     assert not any(host["problem"] for host in status(fresh.id)["hosts"])
+
+
+def test_an_agent_that_hangs_is_seen_and_one_that_is_killed_begins_again(fresh, monkeypatch):
+    monkeypatch.setattr("sandbox.status.ANSWER_SECONDS", 3)
+    outer = DockerClient(f"unix://{run_dir(fresh.id)}/engine.sock")
+    inside = outer.containers.get("host-b")
+
+    def problems():
+        return [host["problem"] for host in status(fresh.id)["hosts"]]
+
+    inside.exec_run("pkill -STOP -f agent.py.host")
+    assert problems() == ["", "host-b does not answer."]
+    assert doctor(fresh.id)["problem"].startswith("host-b does not answer.")
+    inside.exec_run("pkill -KILL -f agent.py.host")
+    outer.close()
+    until("its agent is back", lambda: problems() == ["", ""], 30)
+    score = "cat /proc/$(pgrep -f [a]gent.py.host)/oom_score_adj /proc/self/oom_score_adj"
+    assert ok(fresh.host("b"), score).split() == ["-500", "0"]
 
 
 def test_the_service_docker_is_restarted_and_containers_come_back(fresh):
@@ -284,6 +316,77 @@ finally:
     assert "make room there" in result.stderr
     assert "snapshot-" not in result.stdout
     assert base.name in result.stdout
+
+
+FILLS = """
+import os, pathlib, subprocess, sys, threading, time
+import sandbox
+from sandbox.status import doctor, status
+
+cache, id, *folders = sys.argv[1:]
+mount = ["mount", "-t", "tmpfs", "-o"]
+subprocess.run([*mount, "size=120m", "tmpfs", cache], check=True)
+for folder in folders:
+    pathlib.Path(cache, pathlib.Path(folder).name).symlink_to(folder)
+box = sandbox.up(2, id=id)
+host = box.host("a")
+filler = pathlib.Path(cache, "filler")
+try:
+    host.run("docker run -d --name loop toolbox sh -c 'while sleep 1; do date +%s; done'")
+    filler.write_bytes(bytes(64 << 20))
+    waiting = []
+
+    def wait(act):
+        try:
+            waiting.append(act())
+        except sandbox.SandboxError as error:
+            waiting.append(error)
+
+    threads = [threading.Thread(target=wait, args=(act,)) for act in (
+        lambda: box.host("b").run("sleep 60"),
+        lambda: box.host("b").client.containers.run("toolbox", "sleep 60"),
+        lambda: host.run("dd if=/dev/urandom of=/var/lib/docker/big bs=1M count=100 conv=fsync"))]
+    for thread in threads:
+        thread.start()
+        time.sleep(1)
+    for thread in threads:
+        thread.join(60)
+    print("told", [getattr(it, "what", it) for it in waiting])
+    began = time.monotonic()
+    print("status", status(id)["problem"].splitlines()[0])
+    print("doctor", doctor(id)["problem"].splitlines()[0])
+    print("quick", time.monotonic() - began < 5)
+    filler.unlink()
+    subprocess.run([*mount, "remount,size=600m", "tmpfs", cache], check=True)
+    began = time.monotonic()
+    while status(id)["problem"] and time.monotonic() < began + 20:
+        time.sleep(0.2)
+    print("again", host.run("docker inspect -f '{{.State.Running}}' loop").stdout)
+    print("problem", repr(status(id)["problem"]))
+finally:
+    box.down()
+"""
+
+
+@pytest.mark.timeout(200)
+def test_a_disk_that_fills_under_the_hosts_is_named_and_work_goes_on_with_room(sandbox_up, own):
+    base = assets.base(Quiet())
+    folder = snapshot.path(hosts.recipe(2), base, qemu.accelerator(base)[0])
+    # A folder whose path is short, for the sockets.
+    with tempfile.TemporaryDirectory(prefix="w") as private:
+        cache = Path(private, "cache")
+        cache.mkdir()
+        result = subprocess.run(
+            ["unshare", "--mount", *(["--user", "--map-root-user"] if os.getuid() else []),
+             sys.executable, "-c", FILLS, cache, own(), base, folder],
+            env={**os.environ, "WIRE_BY_WIRE_CACHE": str(cache), "TMPDIR": private},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        said = f"The disk at {cache.resolve()} is full, so the sandbox has stopped."
+        assert result.stdout == (
+            f"told {[said] * 3}\nstatus {said}\ndoctor {said}\nquick True\n"
+            "again true\n\nproblem ''\n"
+        ), result.stdout + result.stderr
 
 
 def test_every_capability_is_there_on_the_vm(sandbox_up):

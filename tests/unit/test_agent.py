@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -15,6 +16,8 @@ from sandbox.engine import link
 from sandbox.errors import SandboxError
 from sandbox.guest import agent, state
 from sandbox.host import Host
+from sandbox.magic import PRELUDE
+from tests.hosts import until
 
 
 @pytest.fixture
@@ -41,6 +44,28 @@ def test_a_command_gives_its_outputs_and_its_status(host):
 
 def test_an_argument_list_is_not_parsed_by_a_shell(host):
     assert host.run(["echo", "$HOME;", "*"]).stdout == "$HOME; *\n"
+
+
+def test_a_long_script_runs_as_a_short_one_does(host):
+    """Its output, the line that fails, its words, its input and its open files."""
+    script = (
+        PRELUDE + "\n{}\necho $0 $# $1 'a\\b' \"$(ls -C /proc/self/fd)\" $LINENO; cat; false || :;"
+        " ls /nope; echo after"
+    )
+
+    def run(filling):
+        said = {agent.STDOUT: b"", agent.STDERR: b""}
+
+        def take(kind, data):
+            said[kind] += data
+
+        argv = ["bash", "-c", script.format(filling), "zero", "one"]
+        return host.stream(argv, take, stdin=b"in", timeout=20), said
+
+    short, long = run(": x"), run(": " + "ä" * 200_000)
+    assert short == long
+    assert short[0] == 2
+    assert short[1][agent.STDERR] == b"2\nls /nope"
 
 
 def test_a_missing_program_is_status_127(host):
@@ -87,6 +112,71 @@ def test_interrupt_reaches_the_command(host):
     assert b"caught" in b"".join(seen)
 
 
+@pytest.mark.parametrize("megabytes", [0, 1, 50])
+def test_input_comes_back_from_cat_whole_however_long(host, megabytes):
+    sent, came = os.urandom(megabytes * 10**6 + 1), bytearray()
+    assert host.stream(["cat"], lambda _kind, data: came.extend(data), stdin=sent, timeout=60) == 0
+    assert came == sent
+
+
+def test_a_command_that_reads_a_part_or_nothing_ends_as_it_likes(host):
+    long = bytes(10**6)
+    assert host.stream(["true"], print, stdin=long, timeout=10) == 0
+    assert host.stream(["bash", "-c", "exec <&-; sleep 0.3; exit 3"], print, stdin=long,
+                       timeout=10) == 3  # fmt: skip
+    came = bytearray()
+    assert host.stream(["head", "-c", "70000"], lambda _, data: came.extend(data), stdin=long,
+                       timeout=10) == 0  # fmt: skip
+    assert len(came) == 70000
+
+
+@pytest.mark.parametrize("how", ["goes away", "interrupts"])
+def test_a_command_that_never_reads_its_input_hears_its_caller(host, tmp_path, how):
+    def output(_kind, _data):
+        raise KeyboardInterrupt if how == "interrupts" else SystemExit
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        host.stream(["bash", "-c", f"echo $$ > {tmp_path}/pid; echo ready; exec sleep 60"], output,
+                    stdin=bytes(10**6))  # fmt: skip
+    pid = (tmp_path / "pid").read_text().strip()
+    until("it has ended", lambda: not os.path.exists(f"/proc/{pid}/exe"), 5)
+
+
+def test_whoever_sends_more_than_there_is_room_for_is_heard_too(host):
+    """An older caller, or a paste into a terminal."""
+    sent = b"x" * 5 * 10**6
+    with host._request({"op": "exec", "argv": ["wc", "-c"]}) as conn:
+        conn.settimeout(20)
+        agent.send(conn, agent.STDIN, sent)
+        agent.send(conn, agent.STDIN_END)
+        frames = dict(iter(lambda: agent.receive(conn), None))
+    assert int(frames[agent.STDOUT]) == len(sent)
+    assert frames[agent.EXIT] == b"0"
+
+
+def test_commands_are_killed_for_memory_before_the_agent(host, tmp_path):
+    """Nothing passes the agent's own score on to them; to set it lower takes a right."""
+    score = Path("/proc/self/oom_score_adj")
+    before = score.read_text()
+    with contextlib.suppress(OSError):
+        score.write_text("100")
+    try:
+        assert host.run("sleep 0.1; cat /proc/self/oom_score_adj").stdout in ("0\n", before)
+    finally:
+        with contextlib.suppress(OSError):
+            score.write_text(before)
+
+
+def test_a_host_that_hangs_is_not_waited_for(tmp_path):
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(tmp_path / "deaf"))
+        deaf.listen()
+        with pytest.raises(SandboxError, match="host-a does not answer") as caught:
+            Host("host-a", "198.18.0.11", "unix:///nowhere", str(tmp_path / "deaf")).look(0.3)
+    assert "a command took longer than" in caught.value.why
+    assert caught.value.fix.startswith("try again")
+
+
 def test_a_terminal_has_the_size_that_was_asked_for(host):
     request = {"op": "exec", "argv": ["stty", "size"], "tty": [31, 97]}
     with host._request(request) as conn:
@@ -95,6 +185,19 @@ def test_a_terminal_has_the_size_that_was_asked_for(host):
         while (frame := agent.receive(conn)) and frame[0] != agent.EXIT:
             seen += frame[1]
     assert seen.strip() == b"31 97"
+
+
+def test_a_terminal_controls_the_session_of_its_command(host):
+    said, argv = "", ["bash", "-c", "trap 'exit 7' INT; tty; ps -o tty= -p $$; cat"]
+    with host._request({"op": "exec", "argv": argv, "tty": [24, 80]}) as conn:
+        conn.settimeout(5)
+        while said.count("\n") < 2:
+            said += agent.receive(conn)[1].decode()
+        agent.send(conn, agent.STDIN, b"\x03")
+        frames = iter(lambda: agent.receive(conn), None)
+        ended = next(payload for kind, payload in frames if kind == agent.EXIT)
+    assert said.split()[0] == f"/dev/{said.split()[1]}"
+    assert ended == b"7"
 
 
 def test_a_host_that_is_not_there_says_what_to_do(tmp_path):

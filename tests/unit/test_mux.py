@@ -1,17 +1,22 @@
 """Streams over one link, on socket pairs and a server of the test's own."""
 
 import contextlib
+import gc
+import json
 import os
 import queue
+import random
 import selectors
 import socket
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from sandbox.guest import agent
-from sandbox.guest.mux import WINDOW, Loop, Mux
+from sandbox.guest import agent, mux
+from sandbox.guest.mux import HEADER, WINDOW, Loop, Mux
 from tests.hosts import until
 
 
@@ -60,6 +65,8 @@ def ends():
     def dial(target):
         if target == "nowhere":
             raise ConnectionRefusedError("nobody is there")
+        if target == "nonsense":
+            raise json.JSONDecodeError("what an Engine says", "\udcff", 0)
         ours, theirs = socket.socketpair()
         if target == "echo":
             threading.Thread(target=echo, args=(ours,), daemon=True).start()
@@ -112,9 +119,94 @@ def test_an_end_knows_what_is_open_and_whether_anything_came(ends):
     until("the stream is closed", lambda: not ends.near.targets(), 10)
 
 
-def test_a_target_that_refuses_ends_the_stream(ends):
-    with ends.open("nowhere") as sock:
+@pytest.mark.parametrize("target", ["nowhere", "nonsense"])
+def test_a_target_that_refuses_ends_the_stream(ends, target):
+    with ends.open(target) as sock:
         assert sock.recv(1) == b""
+
+
+def noise(seed):
+    """Frames of every kind for streams that are open and not, each with any payload."""
+    draw = random.Random(seed)
+    for _ in range(200):
+        payload = draw.randbytes(draw.choice([0, 1, 4, 300]))
+        yield HEADER.pack(draw.randrange(9), draw.choice([0, 1, 99]), len(payload)) + payload
+
+
+@pytest.mark.parametrize("end", ["near", "far"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        HEADER.pack(mux.OPEN, 7, 2) + b"\xff\xfe",
+        HEADER.pack(mux.OPEN, 1, 4) + b"echo",
+        HEADER.pack(99, 1, 0),
+        HEADER.pack(99, 99, 1) + b"x",
+        HEADER.pack(mux.CREDIT, 1, 9) + b"\xff" * 9,
+        HEADER.pack(mux.DATA, 1, 2**32 - 1) + b"x" * 1000,
+        *(b"".join(noise(seed)) for seed in range(3)),
+    ],
+)
+def test_whatever_comes_over_the_link_both_ends_go_on(ends, end, said):
+    with ends.open("echo") as before:
+        before.sendall(b"x")
+        assert before.recv(1) == b"x"
+        index = ["near", "far"].index(end)
+        other = [ends.far, ends.near][index]
+
+        def say():
+            other._outbox += said
+            other._flush()
+
+        ends.loops[1 - index].call(say)
+        with contextlib.suppress(OSError):
+            # Whatever became of the stream of before, it is known in time.
+            before.sendall(b"y")
+            before.recv(1)
+    with ends.open("echo") as sock:
+        sock.sendall(b"through")
+        sock.shutdown(1)
+        assert read_all(sock) == b"through"
+    assert all(thread.is_alive() for thread in ends.threads)
+
+
+def test_a_link_that_fails_is_served_again(monkeypatch):
+    served = []
+
+    def serve(again):
+        served.append(again)
+        if len(served) == 4:
+            raise SystemExit
+        if len(served) != 2:
+            raise KeyError("Pid")
+
+    monkeypatch.setattr(agent, "serve_port", serve)
+    with pytest.raises(SystemExit):
+        agent.keep_serving_port()
+    # After a failure the other side is told; after a link that closed there is no need.
+    assert served == [False, True, False, True]
+
+
+def test_a_port_that_is_served_again_holds_nothing_of_before(monkeypatch):
+    def open_files():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    def fails(_target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "mux", mux)
+    monkeypatch.setattr(agent, "port_device", lambda: "/dev/null")
+    monkeypatch.setattr(agent, "dial", fails)
+    gc.collect()
+    before = open_files()
+    for _ in range(3):
+        ours, theirs = socket.socketpair()
+        monkeypatch.setattr(agent.os, "open", lambda *_: theirs.detach())  # noqa: B023
+        ours.sendall(HEADER.pack(mux.OPEN, 1, 1) + b"x")
+        with pytest.raises(KeyboardInterrupt):
+            agent.serve_port(again=True)
+        assert ours.recv(9) == HEADER.pack(mux.HELLO, 0, 0)
+        ours.close()
+    assert open_files() == before
 
 
 @pytest.mark.parametrize("sent", [b"last words", b"x" * 2 * WINDOW])

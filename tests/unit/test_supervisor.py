@@ -1,16 +1,24 @@
-"""The supervisor's loop where a wake meets other requests; no VM."""
+"""The supervisor's loop: a wake that meets other requests, a disk that is full; no VM."""
 
+import contextlib
 import json
 import os
+import selectors
 import shutil
+import socket
 import threading
 
 import pytest
 
-from sandbox.engine import link
-from sandbox.engine.supervisor import CONTROL, Settings, Supervisor
+from sandbox.engine import disk, link, qemu
+from sandbox.engine import supervisor as supervisors
+from sandbox.engine.control import CONTROL, Settings
+from sandbox.engine.supervisor import Supervisor
+from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
-from sandbox.paths import run_dir
+from sandbox.host import Host
+from sandbox.paths import run_dir, state_dir
+from tests.hosts import until
 
 
 class Silent:
@@ -23,6 +31,9 @@ class Silent:
         self.asked.append(name)
         if self.fails:
             raise SandboxError("QEMU does not answer.")
+
+    def events(self):
+        return []
 
     def open(self, sock, target):
         self.opened.append(target)
@@ -107,3 +118,239 @@ def test_a_qemu_that_does_not_answer_ends_no_sandbox(supervisor, capsys):
     supervisor._wake()
     assert not supervisor._paused
     assert "QEMU does not answer" in capsys.readouterr().err
+
+
+FULL = {"device": "data", "operation": "write", "action": "stop", "nospace": True,
+        "reason": "No space left on device"}  # fmt: skip
+
+
+class Qemu:
+    """QEMU's side of a monitor's socket: it does what it is told, and says what a test has it say.
+
+    fails: its BLOCK_IO_ERROR for each write, or None.
+    """
+
+    def __init__(self):
+        self.fails, self.asked, self.state = None, [], "running"
+        ours, theirs = socket.socketpair()
+        self._sock = theirs
+        self._say({"QMP": {}})
+        threading.Thread(target=self._answer, daemon=True).start()
+        self.monitor = qemu.Monitor(ours)
+
+    def _say(self, *said):
+        with contextlib.suppress(BrokenPipeError):
+            self._sock.sendall(b"".join(json.dumps(it).encode() + b"\n" for it in said))
+
+    def _answer(self):
+        for line in self._sock.makefile():
+            order = json.loads(line)
+            name = order["execute"]
+            event = {"cont": "RESUME", "stop": "STOP"}.get(name)
+            if event:
+                self.state = {"cont": "running", "stop": "paused"}[name]
+                self._say({"event": event})
+            self.asked.append(name)
+            self._say({"return": {"status": self.state}, "id": order["id"]})
+            if name == "cont" and self.fails:
+                self.write()
+
+    def write(self):
+        """Fail a write that stops the VM."""
+        self.state = "io-error"
+        self._say({"event": "BLOCK_IO_ERROR", "data": self.fails}, {"event": "STOP"})
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+
+@pytest.fixture
+def machine(supervisor, monkeypatch):
+    """A supervisor that serves, and its QEMU. told: times that the guest was told the time."""
+    monkeypatch.setattr(supervisors, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(supervisors, "TRIAL_SECONDS", 0.1)
+    monkeypatch.setattr(disk, "free", lambda _folder: machine.room)
+    machine = Qemu()
+    machine.room, machine.told = disk.ROOM - 1, 0
+    ours, guest = socket.socketpair()
+    supervisor._state.mkdir(parents=True)
+    supervisor._monitor = machine.monitor
+    supervisor._mux = supervisors.Mux(supervisor._loop, ours.detach())
+
+    def resumed(internet):
+        machine.told += 1
+
+    monkeypatch.setattr(supervisor, "_resumed", resumed)
+    supervisor._loop.watch(machine.monitor.sock, selectors.EVENT_READ, supervisor._hear)
+    for name, target in (("host-a.sock", "engine"), ("host-a.agent.sock", "agent")):
+        link.listen(supervisor._loop, supervisor._awake, supervisor._run / name, target)
+    supervisor._listen_control()
+    serving = threading.Thread(target=supervisor.serve, daemon=True)
+    serving.start()
+    yield machine
+    supervisor._loop.call(lambda: setattr(supervisor, "_running", False))
+    serving.join(5)
+    machine.close()
+    guest.close()
+
+
+def of(supervisor):
+    """host-a of that supervisor's sandbox, as a notebook has it."""
+    engine, name = VMEngine(), supervisor._run.name
+    return Host("host-a", "198.18.0.11", engine.host_url(name, "host-a"),
+                engine.agent_path(name, "host-a"), lambda: engine.last_words(name))  # fmt: skip
+
+
+def test_whoever_waits_is_told_at_once_which_disk_is_full(supervisor, machine):
+    host, failed = of(supervisor), []
+
+    def wait(act):
+        with pytest.raises(SandboxError) as caught:
+            act()
+        failed.append(caught.value)
+
+    def conversation():
+        with host.converse({"op": "capture"}) as talk:
+            talk.hear(60)
+
+    waiting = [threading.Thread(target=wait, args=(act,), daemon=True)
+               for act in (lambda: host.run("dd"), host.read_state, lambda: host.client,
+                           conversation)]  # fmt: skip
+    for thread in waiting:
+        thread.start()
+    until("all are connected", lambda: len(supervisor._mux.targets()) == len(waiting), 5)
+    machine.fails = FULL
+    machine.write()
+    for thread in waiting:
+        thread.join(3)
+    assert len(failed) == len(waiting)
+    wait(lambda: host.run("true"))
+    for error in failed:
+        assert error.what.startswith(f"The disk at {disk.mount_point(supervisor._state)} is full")
+        assert "34 MB are free" in error.why
+        assert str(supervisor._state) in error.why
+        assert "goes on by itself" in error.fix
+    problem = VMEngine().state(supervisor._run.name).problem
+    assert str(problem) == str(failed[0])
+
+
+def test_a_full_disk_goes_on_when_there_is_room_and_not_before(supervisor, machine):
+    machine.fails = FULL
+    machine.write()
+    until("it is seen", lambda: supervisor._failed, 5)
+    # Nothing is tried while there is no room, nor does a connection wake the VM.
+    with link.connect(str(supervisor._run / "host-a.sock")) as refused:
+        assert refused.recv(1) == b""
+    assert "cont" not in machine.asked
+    # Room that is not enough for the write that failed.
+    machine.room = disk.ROOM
+    until("it is tried", lambda: machine.asked.count("cont") >= 2, 5)
+    assert VMEngine().state(supervisor._run.name).problem
+    machine.fails = None
+    until("it goes on", lambda: supervisor._failed is None, 5)
+    assert machine.told == 1
+    assert VMEngine().state(supervisor._run.name).problem is None
+    with link.connect(str(supervisor._run / "host-a.sock")):
+        until("a connection is taken", supervisor._mux.targets, 5)
+
+
+def test_a_write_that_fails_for_another_reason_is_told_with_it(supervisor, machine):
+    machine.fails = {**FULL, "nospace": False, "reason": "Disk quota exceeded"}
+    machine.room = 10 * disk.ROOM
+    machine.write()
+    with pytest.raises(SandboxError, match="cannot be written to") as caught:
+        until("it is told", lambda: of(supervisor).run("true"), 5)
+    assert "Disk quota exceeded" in caught.value.why
+    machine.fails = None
+    until("it goes on", lambda: supervisor._failed is None, 5)
+
+
+def test_a_stop_that_nobody_asked_for_is_told_though_its_error_comes_late(supervisor, machine):
+    machine.state = "io-error"
+    machine._say({"event": "STOP"})
+    until("it is seen", lambda: supervisor._failed is not None, 5)
+    machine.room = disk.ROOM
+    until("it goes on", lambda: supervisor._failed is None, 5)
+
+
+def test_a_paused_vm_whose_last_write_fails_is_told_and_goes_on(supervisor, machine):
+    until("it is paused", lambda: supervisor._paused, 5)
+    machine.fails = FULL
+    machine.write()
+    with pytest.raises(SandboxError, match="is full"):
+        until("it is told", lambda: of(supervisor).run("true"), 5)
+    machine.fails, machine.room = None, disk.ROOM
+    until("it goes on", lambda: supervisor._failed is None, 5)
+
+
+def test_a_pause_and_a_wake_are_no_failure_however_their_events_come(supervisor, machine):
+    path = str(supervisor._run / "host-a.sock")
+    for _ in range(20):
+        until("it is paused", lambda: machine.asked[-1] == "stop" or supervisor._paused, 5)
+        with link.connect(path) as conn:
+            conn.settimeout(0.02)
+            # Nobody closes it.
+            with pytest.raises(TimeoutError):
+                conn.recv(1)
+    assert machine.told > 0
+    assert supervisor._failed is None
+
+
+def test_a_qemu_that_ends_is_heard_and_not_listened_to_for_ever(supervisor, machine):
+    machine.close()
+    until("it ends", lambda: not supervisor._running, 5)
+
+
+def test_a_sandbox_on_a_full_disk_does_not_start(cache, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    cache.mkdir()
+    monkeypatch.setattr(supervisors.companion, "starting", refuse)
+    with pytest.raises(SandboxError, match="is full, so the sandbox cannot start"):
+        VMEngine().start("s", None, internet=False, progress=None)
+    assert not state_dir("s").exists()
+
+
+def asked(supervisor, said, *, end=False):
+    """The supervisor's answer to what is sent to its control socket."""
+    with link.connect(str(supervisor._run / CONTROL)) as conn:
+        with contextlib.suppress(BrokenPipeError):
+            conn.sendall(said)
+        if end:
+            conn.shutdown(socket.SHUT_WR)
+        return json.loads(conn.makefile().readline())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"{}\n", b"[]\n", b"7\n", b"null\n", b'"do"\n', b"\n", b"\xff\n", b"{nothing", b'{"do": []}\n',
+     b'{"do": "dance"}\n', b"[" * 4000 + b"\n", b"9" * 4000, b"x" * 10_000_000],
+    ids=lambda said: repr(said[:12]),
+)  # fmt: skip
+def test_whatever_is_no_order_is_answered_and_ends_nothing(supervisor, machine, said):
+    assert "orders status, reset and stop" in asked(supervisor, said, end=True)["what"]
+    assert asked(supervisor, b'{"do": "status"}\n')["recipe"] == ""
+
+
+def test_who_asks_slowly_or_not_at_all_holds_nobody_up(supervisor, machine):
+    first = None
+    with contextlib.ExitStack() as idle:
+        for _ in range(2 * supervisors.ASKING):
+            conn = idle.enter_context(link.connect(str(supervisor._run / CONTROL)))
+            conn.sendall(b"{")
+            first = first or conn
+        assert asked(supervisor, b'{"do": "status"}\n')["recipe"] == ""
+        # The first of them is not waited for any more.
+        first.settimeout(5)
+        assert first.recv(1) == b""
+
+
+def test_a_reset_that_fails_is_told(supervisor, machine, monkeypatch):
+    def resume():
+        raise OSError("no such file")
+
+    monkeypatch.setattr(supervisor, "_resume", resume)
+    assert asked(supervisor, b'{"do": "reset"}\n')["why"] == "no such file"

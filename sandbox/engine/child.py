@@ -1,0 +1,73 @@
+"""Programs that end when whoever started them does."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+__all__ = ["bound", "run"]
+
+END_SECONDS = 10.0
+# Whoever started it may have ended before setpriv asked for the signal.
+_STILL = '[ "$PPID" = "$0" ] && exec "$@"'
+# A signal ends the first wait; the program may still clean up then.
+_GROUP = """
+trap 'trap : TERM; kill -TERM 0' TERM
+"$@" &
+wait $!
+status=$?
+wait
+exit $status
+"""
+
+
+def bound(arguments: list[str], signal: str = "KILL") -> list[str]:
+    """The command that runs arguments and gets that signal when the calling thread ends.
+
+    By PR_SET_PDEATHSIG, prctl(2), which a new program keeps. Where there is no setpriv(1) that
+    knows it, as on macOS, these are the arguments as they are.
+    """
+    if not _setpriv():
+        return arguments
+    still = ["sh", "-c", _STILL, str(os.getpid())]
+    return ["setpriv", "--pdeathsig", signal, *still, *arguments]
+
+
+@functools.cache
+def _setpriv() -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        # That of busybox lacks the option.
+        return not subprocess.run(
+            ["setpriv", "--pdeathsig", "KILL", "true"], check=False, capture_output=True
+        ).returncode
+    except OSError:
+        return False
+
+
+def run(arguments: list[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a program that starts others, with its output kept.
+
+    All of them get SIGTERM when the calling thread ends or this call does by an exception.
+    env: added to the environment.
+    """
+    process = subprocess.Popen(
+        bound(["sh", "-c", _GROUP, "sh", *arguments], "TERM"),
+        env={**os.environ, **env}, start_new_session=True, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        try:
+            said, complained = process.communicate()
+        except BaseException:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=END_SECONDS)
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(arguments, process.returncode, said, complained)
