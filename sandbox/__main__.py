@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from sandbox import sandbox as sandboxes
 from sandbox.errors import SandboxError
-from sandbox.paths import cache_dir, data_dir, sandbox_ids
+from sandbox.paths import cache_dir, data_dir, is_ours, sandbox_ids
 from sandbox.progress import TextProgress
 
 __all__ = ["main"]
@@ -34,18 +33,58 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
+    names = sandbox_ids() if options.all else [options.id]
+    if options.cache:
+        _refuse_while_used([name for name in sandbox_ids() if name not in names])
+    failed = []
+    for name in names:
+        try:
+            sandboxes.down(id=name)
+            print(f"{name} is removed")
+        except SandboxError as error:
+            failed.append(name)
+            print(f"sandbox: {name} is not removed. {error}", file=sys.stderr)
+    if options.cache:
+        failed += _remove_cache(failed)
+    return 1 if failed else 0
+
+
+def _remove_cache(keep: list[str]) -> list[str]:
+    """Delete the hosts' image and the cache; gives what else could not be removed.
+
+    keep: the sandboxes whose folders stay.
+    """
+    from sandbox.engine import assets, companion
     from sandbox.engine.docker import DockerEngine
 
-    names = sandbox_ids() if options.all else [options.id]
-    for name in names:
-        sandboxes.down(id=name)
-        print(f"{name} is removed")
-    if options.cache:
+    failed = []
+    try:
         for name in DockerEngine.remove_images():
             print(f"the image {name} is removed")
-        shutil.rmtree(cache_dir())
-        print(f"{cache_dir()} is empty")
-    return 0
+    except SandboxError as error:
+        failed.append("image")
+        print(f"sandbox: {error}", file=sys.stderr)
+    _refuse_while_used(
+        [name for name in sandbox_ids() if name not in keep or companion.living(name)]
+    )
+    cache = cache_dir()
+    stays = assets.clear(keep)
+    print(f"the course's files in {cache} are deleted")
+    if any(path.name == "sandboxes" for path in stays):
+        print(f"what is known of {', '.join(keep)} stays in {cache}/sandboxes")
+    if others := [path.name for path in stays if not is_ours(path.name)]:
+        print(f"{cache} stays, because it holds other files: {', '.join(others)}")
+    return failed
+
+
+def _refuse_while_used(names: list[str]) -> None:
+    from sandbox.engine.choose import lives
+
+    if used := [name for name in names if lives(name)]:
+        raise SandboxError(
+            f"The cache stays, because it is in use by: {', '.join(used)}.",
+            fix="python -m sandbox down --all --cache removes every sandbox first, then the cache",
+        )
 
 
 def _reset(options: argparse.Namespace) -> int:

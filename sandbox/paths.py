@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -10,35 +12,110 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 
-__all__ = ["cache_dir", "data_dir", "run_dir", "run_root", "sandbox_ids", "state_dir"]
+__all__ = [
+    "ID",
+    "TAG",
+    "cache_dir",
+    "data_dir",
+    "is_ours",
+    "marked",
+    "run_dir",
+    "run_root",
+    "sandbox_ids",
+    "state_dir",
+]
 
 # sun_path holds 108 bytes on Linux and 104 on macOS (unix(7)), the closing NUL included.
 _SOCKET_PATH_MAX = 103
 _LONGEST_SOCKET_NAME = len("/host-a.agent.sock")
+# A sandbox's id.
+ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+NAME = "wire-by-wire"
+# The Cache Directory Tagging Specification (bford.info/cachedir): back-ups leave such a folder out.
+TAG = "CACHEDIR.TAG"
+_TAG_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
+# This folder is a cache of the course Docker Networking, Wire by Wire (wire-by-wire).
+# python -m sandbox down --all --cache removes what the course made in it.
+"""
+# All that the course makes in its cache.
+_OURS = re.compile(
+    r"(base|snapshot)-[0-9a-f]{1,12}(\.new)?|unpack-\w+\.new|tmp\w{8}\.new|sandboxes|accelerator\.json"
+    rf"|build\.lock|last-failed-boot\.log|{re.escape(TAG)}(\.\w+\.new)?"
+)
+# What file managers leave in any folder.
+_LITTER = (".DS_Store", ".directory", "desktop.ini")
 
 
 def cache_dir() -> Path:
-    """The folder of everything that can be rebuilt, made if missing.
+    """The folder of everything that can be rebuilt, made and marked as ours if missing.
 
-    ``WIRE_BY_WIRE_CACHE`` names another one. Otherwise the platform's own place:
+    It is a folder of our own, ``wire-by-wire``, inside the one that ``WIRE_BY_WIRE_CACHE`` names.
+    A named folder that is our own already is taken itself. Otherwise the platform's own place:
     ``$XDG_CACHE_HOME`` or ``~/.cache`` (XDG Base Directory Specification),
     ``~/Library/Caches`` on macOS.
+
+    Raises SandboxError if it cannot be made, or holds files of somebody else.
     """
     if chosen := os.environ.get("WIRE_BY_WIRE_CACHE"):
-        path = Path(chosen).expanduser().absolute()
+        named = Path(chosen).expanduser().absolute()
+        path = named if marked(named) or _earlier(named) else named / NAME
     elif sys.platform == "darwin":
-        path = Path.home() / "Library/Caches/wire-by-wire"
+        path = Path.home() / "Library/Caches" / NAME
     else:
-        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wire-by-wire"
+        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / NAME
     try:
         path.mkdir(parents=True, exist_ok=True)
+        if not marked(path):
+            _mark(path)
     except OSError as error:
         raise SandboxError(
-            f"The cache folder {path} cannot be made.",
+            f"The cache folder {path} cannot be used.",
             why=str(error.strerror or error),
             fix="set WIRE_BY_WIRE_CACHE to a folder that you may write to",
         ) from error
     return path
+
+
+def marked(folder: Path) -> bool:
+    """Whether folder carries our mark, so that what we make there may be deleted."""
+    try:
+        return (folder / TAG).read_bytes() == _TAG_TEXT
+    except OSError:
+        return False
+
+
+def is_ours(name: str) -> bool:
+    """Whether the cache's file or folder of that name is one that the course makes."""
+    return bool(_OURS.fullmatch(name))
+
+
+def _earlier(folder: Path) -> bool:
+    """Whether folder is a cache of a version that used the named folder itself, without a mark."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return False
+    return "build.lock" in names and TAG not in names and all(map(is_ours, names))
+
+
+def _mark(folder: Path) -> None:
+    names = sorted(path.name for path in folder.iterdir())
+    if others := [name for name in names if not is_ours(name) and name not in _LITTER]:
+        raise SandboxError(
+            f"The folder {folder} is not a cache of the course, so nothing is written there.",
+            why=f"it holds other files, such as {others[0]}",
+            fix="set WIRE_BY_WIRE_CACHE to another folder; the course makes its own inside it",
+        )
+    # Without a mark the cache still works; it is only never deleted.
+    with contextlib.suppress(OSError):
+        # Whoever reads the mark meanwhile finds none or all of it.
+        part, path = tempfile.mkstemp(prefix=f"{TAG}.", suffix=".new", dir=folder)
+        try:
+            with open(part, "wb") as file:
+                file.write(_TAG_TEXT)
+            Path(path).replace(folder / TAG)
+        finally:
+            Path(path).unlink(missing_ok=True)
 
 
 def data_dir() -> Path:
@@ -73,7 +150,8 @@ def state_dir(sandbox_id: str) -> Path:
 
 def sandbox_ids() -> list[str]:
     """Ids of all sandboxes that run or left something."""
-    return sorted(path.name for path in (cache_dir() / "sandboxes").glob("*"))
+    folders = (cache_dir() / "sandboxes").glob("*")
+    return sorted(path.name for path in folders if ID.fullmatch(path.name) and path.is_dir())
 
 
 def run_root() -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from sandbox import capabilities, hosts
 from sandbox.engine import choose as engines
 from sandbox.errors import SandboxError
 from sandbox.host import Host
+from sandbox.paths import ID
 from sandbox.progress import Progress, best
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ __all__ = [
 SETTLE_SECONDS = 3.0
 # How often each sandbox was put back as new from here; views forget what was before.
 resets: Counter[str] = Counter()
-
-_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
 class Sandbox:
@@ -217,7 +215,7 @@ def running(id: str | None = None) -> Sandbox:
 
 def _checked(id: str | None) -> str:
     sandbox_id = id or default_id()
-    if not _ID.fullmatch(sandbox_id):
+    if not ID.fullmatch(sandbox_id):
         raise SandboxError(
             f"{sandbox_id!r} cannot be a sandbox's id.",
             why="it takes 1 to 31 small letters, digits and hyphens, and begins without a hyphen",

@@ -76,7 +76,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SANDBOX_ID", f"unit{os.getpid()}")
     monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    return tmp_path / "cache"
+    return tmp_path / "cache" / "wire-by-wire"
 
 
 @pytest.fixture(scope="session")

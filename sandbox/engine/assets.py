@@ -20,7 +20,7 @@ import shlex
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from typing import Any
 
 from sandbox.engine import kuryr, qemu
 from sandbox.errors import SandboxError
-from sandbox.paths import cache_dir
+from sandbox.paths import TAG, cache_dir, is_ours, marked
 from sandbox.progress import Progress
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "base",
     "base_path",
     "building",
+    "clear",
     "complete",
     "digest",
     "guest_files",
@@ -203,8 +204,63 @@ def locked(progress: Progress) -> Iterator[None]:
             progress.step("Waiting for another build")
             fcntl.flock(lock, fcntl.LOCK_EX)
         for left in cache_dir().glob("*.new"):
-            shutil.rmtree(left, ignore_errors=True)
+            if is_ours(left.name):
+                shutil.rmtree(left, ignore_errors=True)
         yield
+
+
+def clear(keep: Collection[str] = ()) -> list[Path]:
+    """Delete what the course made in its cache; gives what stays there.
+
+    keep: ids of sandboxes whose folders stay.  Links are removed, never followed.
+
+    Raises SandboxError while a build runs, if the folder does not carry our mark, or if something
+    of ours cannot be deleted; what was deleted before is gone then.
+    """
+    cache = cache_dir()
+    if not marked(cache):
+        raise SandboxError(
+            f"{cache} does not carry the mark of the course's cache, so nothing in it was deleted.",
+            fix=f"look into {cache}, and delete what you do not need yourself",
+        )
+    try:
+        with (cache / "build.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            last = ("build.lock", TAG)
+            for path in sorted(cache.iterdir()):
+                if path.name == "sandboxes" and keep and not path.is_symlink():
+                    for folder in path.iterdir():
+                        if folder.name not in keep:
+                            _delete(folder)
+                elif is_ours(path.name) and path.name not in last:
+                    _delete(path)
+            if stays := [path for path in sorted(cache.iterdir()) if path.name not in last]:
+                (cache / "build.lock").unlink()
+                return stays
+            for name in last:
+                (cache / name).unlink()
+    except BlockingIOError as error:
+        raise SandboxError(
+            f"The sandbox's files are being built, so the cache {cache} stays.",
+            fix="wait until that is done, or stop it, and run this again",
+        ) from error
+    except OSError as error:
+        raise SandboxError(
+            f"Not everything in the cache {cache} could be deleted.",
+            why=str(error),
+            fix="make it writable, and run this again",
+        ) from error
+    # A folder that is reached by a link, or is a mount, stays, empty.
+    with contextlib.suppress(OSError):
+        cache.rmdir()
+    return []
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 @contextmanager

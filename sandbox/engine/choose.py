@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from sandbox.engine import companion
 from sandbox.engine.docker import DockerEngine
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
@@ -12,7 +13,7 @@ from sandbox.errors import SandboxError
 if TYPE_CHECKING:
     from sandbox.engine.base import Engine
 
-__all__ = ["choose", "remove", "running"]
+__all__ = ["choose", "lives", "remove", "running"]
 
 ENGINES = ("docker", "vm")
 
@@ -31,6 +32,15 @@ def running(sandbox_id: str) -> Engine | None:
     """The engine on which that sandbox runs already, or None."""
     engines: tuple[Engine, ...] = (VMEngine(), DockerEngine())
     return next((engine for engine in engines if engine.state(sandbox_id)), None)
+
+
+def lives(sandbox_id: str) -> bool:
+    """Whether anything of that sandbox runs, starts, or is on some Docker, as far as is known."""
+    return (
+        companion.living(sandbox_id)
+        or companion.starts(sandbox_id)
+        or DockerEngine.recorded(sandbox_id)
+    )
 
 
 def remove(sandbox_id: str) -> None:

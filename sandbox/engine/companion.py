@@ -32,6 +32,7 @@ __all__ = [
     "living",
     "pids",
     "starting",
+    "starts",
     "tell",
 ]
 
@@ -51,6 +52,11 @@ def starting(sandbox_id: str, progress: Progress) -> Iterator[None]:
             progress.step("Waiting for another start of this sandbox")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def starts(sandbox_id: str) -> bool:
+    """Whether a start of that sandbox is under way."""
+    return _held(state_dir(sandbox_id) / "start.lock")
 
 
 def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
@@ -115,9 +121,15 @@ def hold_alive(sandbox_id: str) -> None:
 
 def living(sandbox_id: str) -> bool:
     """Whether that sandbox's companion lives."""
+    return _held(state_dir(sandbox_id) / "alive")
+
+
+def _held(path: Path) -> bool:
+    """Whether some process holds the lock on that file for itself alone."""
     try:
-        with (state_dir(sandbox_id) / "alive").open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with path.open("rb") as lock:
+            # Shared, so that two who ask do not take each other for the holder.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except FileNotFoundError:

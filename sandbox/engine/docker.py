@@ -103,16 +103,33 @@ class DockerEngine:
         shutil.rmtree(state_dir(sandbox_id), ignore_errors=True)
 
     @staticmethod
+    def recorded(sandbox_id: str) -> bool:
+        """Whether that sandbox was made on some Docker and not removed there since."""
+        return _record(sandbox_id).exists()
+
+    @staticmethod
     def remove_images() -> list[str]:
-        """Remove the images that ``build`` made on the Engine of the moment; gives their names."""
+        """Remove the images that ``build`` made on the Engine of the moment; gives their names.
+
+        Raises SandboxError if that Engine keeps one.
+        """
+        from docker.errors import DockerException
+
         if DockerEngine.unusable():
             return []
-        client = current().connect()
-        built = client.images.list(filters={"label": image.LABEL})
-        names = [name for found in built for name in found.tags]
-        for name in names:
-            client.images.remove(name, force=True)
-        client.close()
+        try:
+            client = current().connect()
+            built = client.images.list(filters={"label": image.LABEL})
+            names = [name for found in built for name in found.tags]
+            for name in names:
+                client.images.remove(name, force=True)
+            client.close()
+        except (DockerException, OSError) as error:
+            raise SandboxError(
+                "Your Docker Engine kept the hosts' image.",
+                why=str(getattr(error, "explanation", "") or error),
+                fix=f"docker image ls --filter label={image.LABEL} lists it",
+            ) from error
         return names
 
     def state(self, sandbox_id: str) -> EngineState | None:
