@@ -15,10 +15,12 @@ from sandbox.errors import SandboxError
 __all__ = [
     "ID",
     "TAG",
+    "alive_file",
     "cache_dir",
     "data_dir",
     "is_ours",
     "marked",
+    "new_run_dir",
     "run_dir",
     "run_root",
     "sandbox_ids",
@@ -157,14 +159,26 @@ def sandbox_ids() -> list[str]:
 def run_root() -> Path:
     """The private folder (mode 0700) that holds every sandbox's sockets, made if missing.
 
-    Raises SandboxError if somebody else owns it or others may enter it.
+    Raises SandboxError if it cannot be made, somebody else owns it or others may enter it.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
-        root = Path(runtime) / "wire-by-wire"
-    else:
-        root = Path(tempfile.gettempdir()) / f"wire-by-wire-{os.getuid()}"
-    root.mkdir(mode=0o700, exist_ok=True)
+    try:
+        if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
+            root = Path(runtime) / NAME
+        else:
+            root = Path(tempfile.gettempdir()) / f"{NAME}-{os.getuid()}"
+        root.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise SandboxError(
+            "There is no folder for the sandbox's sockets.",
+            why=str(error),
+            fix="make room there, or set TMPDIR to a folder that you may write to",
+        ) from error
+    _require_private(root)
+    return root
+
+
+def _require_private(root: Path) -> None:
     info = root.lstat()
     if (
         info.st_uid != os.getuid()
@@ -175,11 +189,19 @@ def run_root() -> Path:
             f"The folder {root} is not private to you, so the sandbox's sockets cannot go there.",
             fix=f"remove {root}, or set XDG_RUNTIME_DIR to a folder of your own",
         )
-    return root
 
 
 def run_dir(sandbox_id: str) -> Path:
     """The folder of one sandbox's sockets; not made here.
+
+    It is the one that was chosen when the sandbox started, whatever this process's environment
+    says, else ``new_run_dir``. Raises SandboxError if it is not private.
+    """
+    return _recorded(sandbox_id) or new_run_dir(sandbox_id)
+
+
+def new_run_dir(sandbox_id: str) -> Path:
+    """Where a sandbox that starts now has its sockets; not made here.
 
     Raises SandboxError if a socket's path in it would be longer than the kernel takes.
     """
@@ -190,4 +212,25 @@ def run_dir(sandbox_id: str) -> Path:
             f"The path {path} is too long for a socket by {longest - _SOCKET_PATH_MAX} characters.",
             fix="choose a shorter sandbox id, or set TMPDIR (or XDG_RUNTIME_DIR) to a shorter path",
         )
+    return path
+
+
+def alive_file(sandbox_id: str) -> Path:
+    """What the process beside a sandbox holds a lock on; it says where the sockets are."""
+    return state_dir(sandbox_id) / "alive"
+
+
+def _recorded(sandbox_id: str) -> Path | None:
+    """The folder that ``alive_file`` names, if it can be one of ours."""
+    try:
+        path = Path(os.fsdecode(alive_file(sandbox_id).read_bytes()))
+        root = path.parent
+        # It is removed with all in it one day, so nothing else may pass for it.
+        if root.name not in (NAME, f"{NAME}-{os.getuid()}") or path.name != sandbox_id:
+            return None
+        if not path.is_absolute() or ".." in path.parts:
+            return None
+        _require_private(root)
+    except (OSError, ValueError):
+        return None
     return path

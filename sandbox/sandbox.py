@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sandbox import capabilities, hosts
 from sandbox.engine import choose as engines
+from sandbox.engine import companion
 from sandbox.errors import SandboxError
 from sandbox.host import Host
 from sandbox.paths import ID
@@ -130,6 +131,13 @@ def up(
     found = find(sandbox_id)
     if found and not fresh and found.internet == internet and len(found.hosts) >= hosts:
         recipe = host_plan.recipe(len(found.hosts))
+    if not found and not fresh and companion.unreachable(sandbox_id):
+        raise SandboxError(
+            f"The sandbox {sandbox_id!r} runs, but nothing can reach it any more.",
+            why="the folder of its sockets is gone; logging out may remove it",
+            fix="to replace the sandbox and all in it: sandbox.up(fresh=True) in a notebook, "
+            "python -m sandbox up --fresh in a terminal",
+        )
     engine = engines.choose(sandbox_id)
     renew = fresh and found
     if renew:

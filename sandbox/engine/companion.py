@@ -1,5 +1,6 @@
 """The process beside a sandbox: it outlives notebooks, serves the sandbox's unix sockets, and
-holds a lock on the file ``alive`` in the sandbox's state folder for as long as it lives."""
+holds a lock on the file ``alive`` in the sandbox's state folder for as long as it lives. In that
+file is the folder of the sockets, so that they are found from every environment."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
-from sandbox.paths import state_dir
+from sandbox.paths import alive_file, new_run_dir, run_dir, state_dir
 from sandbox.progress import Progress
 
 __all__ = [
@@ -34,10 +36,12 @@ __all__ = [
     "starting",
     "starts",
     "tell",
+    "unreachable",
 ]
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+HOLD_SECONDS = 10.0
 
 
 @contextmanager
@@ -64,6 +68,8 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
 
     settings: handed over as one JSON line.  Raises SandboxError, the process's own if it gave one.
     """
+    # Said here, where it is read, if the sockets can have no place.
+    new_run_dir(sandbox_id)
     log = state_dir(sandbox_id) / "companion.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
@@ -87,10 +93,22 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
             )
         reply = json.loads(process.stdout.readline() or b"null")
     if reply is None:
+        if living(sandbox_id):
+            _await_other(sandbox_id)
+            return
         tail = log.read_text(errors="replace").strip().splitlines()[-1:]
         raise SandboxError("The process beside the sandbox ended at once.", why="".join(tail))
     if reply:
         raise SandboxError(reply["what"], why=reply["why"], fix=reply["fix"])
+
+
+def _await_other(sandbox_id: str) -> None:
+    """Wait until the companion that somebody else started in the same moment serves."""
+    deadline = time.monotonic() + START_SECONDS
+    while not (run_dir(sandbox_id) / "engine.sock").exists():
+        if time.monotonic() > deadline or not living(sandbox_id):
+            raise SandboxError("The process beside the sandbox, started elsewhere, does not serve.")
+        time.sleep(0.02)
 
 
 def tell(error: SandboxError | None = None) -> None:
@@ -102,26 +120,52 @@ def tell(error: SandboxError | None = None) -> None:
 
 
 def hold_alive(sandbox_id: str) -> None:
-    """Lock the file that says that this sandbox's companion lives. Raises BlockingIOError.
+    """Lock the file that says that this sandbox's companion lives, and write there where its
+    sockets are. Raises BlockingIOError if it has another companion.
 
     Only the end of this process drops the lock, so that no lock means no process.
     """
-    lock = os.open(state_dir(sandbox_id) / "alive", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    # Who asks whether we live holds the lock for a moment.
-    for left in range(20, -1, -1):
+    lock = os.open(alive_file(sandbox_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(lock)
+        os.ftruncate(lock, 0)
+        os.write(lock, os.fsencode(new_run_dir(sandbox_id)))
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _take(lock: int) -> None:
+    deadline = time.monotonic() + HOLD_SECONDS
+    while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if not left:
-                os.close(lock)
+            if time.monotonic() > deadline:
                 raise
-            time.sleep(0.05)
+        # Who asks shares the lock for a moment; a companion shares it with nobody.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        time.sleep(random.uniform(0, 0.002))
 
 
 def living(sandbox_id: str) -> bool:
     """Whether that sandbox's companion lives."""
-    return _held(state_dir(sandbox_id) / "alive")
+    return _held(alive_file(sandbox_id))
+
+
+def unreachable(sandbox_id: str) -> bool:
+    """Whether that sandbox's companion lives and its sockets are gone.
+
+    Takes up to STOP_SECONDS if so: one that starts has none yet, and one that ends no more.
+    """
+    deadline = time.monotonic() + STOP_SECONDS
+    while living(sandbox_id) and not run_dir(sandbox_id).exists():
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _held(path: Path) -> bool:

@@ -141,6 +141,18 @@ def test_a_killed_kernel_finds_its_hosts_again(fresh):
     assert sandbox.up(2).host("a").run("ls /root").stdout == "mark\n"
 
 
+def test_a_terminal_with_another_environment_finds_the_same_sandbox(fresh):
+    pid = VMEngine().state(fresh.id).pid
+    with tempfile.TemporaryDirectory(prefix="w") as folder:
+        up = subprocess.run(
+            [sys.executable, "-m", "sandbox", "up"], capture_output=True, text=True, check=False,
+            env={**os.environ, "XDG_RUNTIME_DIR": folder, "TMPDIR": folder},
+        )  # fmt: skip
+        assert up.returncode == 0, up.stderr
+        assert not [*Path(folder).rglob("*.sock")]
+    assert VMEngine().state(fresh.id).pid == pid
+
+
 def test_a_killed_vm_is_recovered_by_up(fresh):
     os.kill(VMEngine().state(fresh.id).pid, signal.SIGKILL)
     assert sandbox.up(2).host("a").run("true").code == 0

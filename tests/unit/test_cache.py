@@ -3,8 +3,6 @@
 import fcntl
 import shutil
 import subprocess
-import sys
-from contextlib import contextmanager
 
 import pytest
 
@@ -14,14 +12,7 @@ from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
 from sandbox.paths import TAG, cache_dir, marked, state_dir
 from sandbox.progress import Quiet
-
-HOLDER = """
-import sys
-from sandbox.engine import companion
-companion.hold_alive(sys.argv[1])
-print(flush=True)
-sys.stdin.read()
-"""
+from tests.alive import alive
 
 
 @pytest.fixture(autouse=True)
@@ -47,17 +38,6 @@ def files(folder):
 
 def names(folder):
     return sorted(it.name for it in folder.iterdir())
-
-
-@contextmanager
-def alive(sandbox_id):
-    """A process that lives as that sandbox's companion."""
-    state_dir(sandbox_id).mkdir(parents=True)
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, sandbox_id], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        process.stdout.readline()
-        yield process
 
 
 def test_a_shared_folder_keeps_all_that_is_not_ours(shared):
@@ -143,7 +123,7 @@ def test_the_named_folder_of_an_earlier_version_goes_on_working(cache):
     assert marked(earlier)
 
 
-def test_the_cache_stays_while_another_sandbox_lives(cache, capsys):
+def test_the_cache_stays_while_another_sandbox_lives(cache, sockets, capsys):
     (cache_dir() / "base-0123456789ab").mkdir()
     with alive("other"):
         assert main(["down", "--id", "mine", "--cache"]) == 1
