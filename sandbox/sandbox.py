@@ -205,7 +205,7 @@ def settled(name: str | None = None, *, id: str | None = None) -> Snapshot:
 def down(*, id: str | None = None) -> None:
     """Remove the sandbox and everything in it. None there is no error.
 
-    Raises SandboxError if it is on a Docker that does not answer.
+    Raises SandboxError if something is left, such as on a Docker that does not answer.
     """
     engines.remove(_checked(id))
 

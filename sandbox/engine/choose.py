@@ -9,6 +9,7 @@ from sandbox.engine import companion
 from sandbox.engine.docker import DockerEngine
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
+from sandbox.paths import alive_file, state_dir
 
 if TYPE_CHECKING:
     from sandbox.engine.base import Engine
@@ -44,10 +45,31 @@ def lives(sandbox_id: str) -> bool:
 
 
 def remove(sandbox_id: str) -> None:
-    """Remove that sandbox wherever it is. Raises SandboxError if its Docker does not answer."""
-    # The VM engine's removal takes the record of the other one along.
-    DockerEngine().remove(sandbox_id)
+    """Remove that sandbox wherever it is, as far as that can be done.
+
+    Raises SandboxError that says what is left: on a Docker that does not answer, or here.
+    """
+    left = None
+    try:
+        DockerEngine().remove(sandbox_id)
+    except SandboxError as error:
+        left = error
+    VMEngine().stop(sandbox_id)
+    if companion.living(sandbox_id):
+        raise SandboxError(
+            f"The process beside the sandbox {sandbox_id!r} does not end.",
+            why=f"it was told to, and killed, and still holds {alive_file(sandbox_id)}",
+            fix=f"fuser {alive_file(sandbox_id)} names it; end it, and run this again",
+        )
+    if left:
+        # The record of what is on that Docker stays.
+        raise left
     VMEngine().remove(sandbox_id)
+    if state_dir(sandbox_id).exists() and not lives(sandbox_id):
+        raise SandboxError(
+            f"The folder {state_dir(sandbox_id)} cannot be deleted.",
+            fix="make it writable, and run this again",
+        )
 
 
 def choose(sandbox_id: str) -> Engine:
