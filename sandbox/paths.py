@@ -9,6 +9,7 @@ import stat
 import sys
 import tempfile
 from pathlib import Path
+from typing import IO, Any
 
 from sandbox.errors import SandboxError
 
@@ -19,8 +20,10 @@ __all__ = [
     "cache_dir",
     "data_dir",
     "is_ours",
+    "make_private",
     "marked",
     "new_run_dir",
+    "opened",
     "run_dir",
     "run_root",
     "sandbox_ids",
@@ -44,6 +47,8 @@ _OURS = re.compile(
     r"(base|snapshot)-[0-9a-f]{1,12}(\.new)?|unpack-\w+\.new|tmp\w{8}\.new|sandboxes|accelerator\.json"
     rf"|build\.lock|last-failed-boot\.log|{re.escape(TAG)}(\.\w+\.new)?"
 )
+# All that is kept in the data folder.
+_LEARNED = re.compile(r"progress\.(json|lock|new)|starts|wall\.sqlite(-\w+)?")
 # What file managers leave in any folder.
 _LITTER = (".DS_Store", ".directory", "desktop.ini")
 
@@ -121,7 +126,7 @@ def _mark(folder: Path) -> None:
 
 
 def data_dir() -> Path:
-    """The folder of what a learner has done, made if missing.
+    """The folder of what a learner has done, made if missing; what is ours there is private.
 
     ``WIRE_BY_WIRE_DATA`` names another one. Otherwise the platform's own place:
     ``$XDG_DATA_HOME`` or ``~/.local/share`` (XDG Base Directory Specification),
@@ -130,19 +135,42 @@ def data_dir() -> Path:
     if chosen := os.environ.get("WIRE_BY_WIRE_DATA"):
         path = Path(chosen).expanduser().absolute()
     elif sys.platform == "darwin":
-        path = Path.home() / "Library/Application Support/wire-by-wire"
+        path = Path.home() / "Library/Application Support" / NAME
     else:
-        home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
-        path = Path(home) / "wire-by-wire"
+        path = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / NAME
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        inside = list(path.iterdir())
     except OSError as error:
         raise SandboxError(
             f"The data folder {path} cannot be made.",
             why=str(error.strerror or error),
             fix="set WIRE_BY_WIRE_DATA to a folder that you may write to",
         ) from error
+    ours = [it for it in inside if _LEARNED.fullmatch(it.name)]
+    # A folder that is named may hold other things, which others may be meant to read.
+    if not chosen or len(ours) == len(inside):
+        make_private(path)
+    for it in ours:
+        make_private(it)
     return path
+
+
+def make_private(path: Path) -> None:
+    """Let nobody but its owner read that file or folder, however it was made."""
+    with contextlib.suppress(OSError):
+        info = path.lstat()
+        # What a link leads to is not ours, and a sticky folder, such as /tmp, is everybody's.
+        foreign = info.st_uid != os.getuid() or info.st_mode & stat.S_ISVTX
+        if not foreign and not stat.S_ISLNK(info.st_mode) and stat.S_IMODE(info.st_mode) & 0o077:
+            path.chmod(0o700 if stat.S_ISDIR(info.st_mode) else 0o600)
+
+
+def opened(path: Path, mode: str) -> IO[Any]:
+    """``open`` of a file that nobody but its owner may read. Raises OSError."""
+    make_private(path)
+    encoding = None if "b" in mode else "utf-8"
+    return open(path, mode, encoding=encoding, opener=lambda it, how: os.open(it, how, 0o600))
 
 
 def state_dir(sandbox_id: str) -> Path:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
-from sandbox.paths import alive_file, new_run_dir, run_dir, state_dir
+from sandbox.paths import alive_file, make_private, new_run_dir, opened, run_dir, state_dir
 from sandbox.progress import Progress
 
 __all__ = [
@@ -48,8 +48,10 @@ HOLD_SECONDS = 10.0
 def starting(sandbox_id: str, progress: Progress) -> Iterator[None]:
     """One start of a sandbox at a time. The kernel drops the lock when its holder ends."""
     folder = state_dir(sandbox_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "start.lock").open("w") as lock:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (folder.parent, folder, *folder.iterdir()):
+        make_private(path)
+    with opened(folder / "start.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -71,7 +73,7 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
     # Said here, where it is read, if the sockets can have no place.
     new_run_dir(sandbox_id)
     log = state_dir(sandbox_id) / "companion.log"
-    with log.open("wb") as errors:
+    with opened(log, "wb") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", module, sandbox_id],
             stdin=subprocess.PIPE,
@@ -125,6 +127,8 @@ def hold_alive(sandbox_id: str) -> None:
 
     Only the end of this process drops the lock, so that no lock means no process.
     """
+    # The disk, the console and the logs that this process and its QEMU make are the owner's alone.
+    os.umask(0o077)
     lock = os.open(alive_file(sandbox_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _take(lock)

@@ -18,7 +18,7 @@ from sandbox.engine import assets, companion, image
 from sandbox.engine.base import LABEL, EngineState, Recipe, Site
 from sandbox.engine.daemon import Daemon, current, notes
 from sandbox.errors import SandboxError
-from sandbox.paths import run_dir, state_dir
+from sandbox.paths import opened, run_dir, state_dir
 from sandbox.progress import Progress
 
 if TYPE_CHECKING:
@@ -358,7 +358,8 @@ def _save(sandbox_id: str, daemon: Daemon, hosts: tuple[str, ...]) -> None:
     }
     # In one step: half a record would lose what is on that Engine.
     new = _record(sandbox_id).with_suffix(".new")
-    new.write_text(json.dumps(settings))
+    with opened(new, "w") as file:
+        json.dump(settings, file)
     new.replace(_record(sandbox_id))
 
 

@@ -20,7 +20,7 @@ from sandbox.engine import assets, link, qemu
 from sandbox.engine.base import LABEL, Recipe, Site
 from sandbox.errors import SandboxError
 from sandbox.guest.mux import Loop, Mux
-from sandbox.paths import cache_dir, run_root
+from sandbox.paths import cache_dir, opened, run_root
 from sandbox.progress import Progress
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _ended(process: subprocess.Popen[bytes], folder: Path) -> SandboxError:
 
 
 def _keep_logs(folder: Path) -> None:
-    with (cache_dir() / "last-failed-boot.log").open("wb") as kept:
+    with opened(cache_dir() / "last-failed-boot.log", "wb") as kept:
         for name in ("log", "console"):
             if (folder / name).exists():
                 with (folder / name).open("rb") as source:
