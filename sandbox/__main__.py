@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
+import os
+import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 
 from sandbox import sandbox as sandboxes
 from sandbox.errors import SandboxError
-from sandbox.paths import cache_dir, data_dir, is_ours, sandbox_ids
+from sandbox.paths import cache_dir, data_dir, explained, is_ours, sandbox_ids
 from sandbox.progress import TextProgress
 
 __all__ = ["main"]
@@ -39,7 +42,8 @@ def _down(options: argparse.Namespace) -> int:
     failed = []
     for name in names:
         try:
-            sandboxes.down(id=name)
+            with explained():
+                sandboxes.down(id=name)
             print(f"{name} is removed")
         except SandboxError as error:
             failed.append(name)
@@ -249,12 +253,38 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _reader_left() -> bool:
+    """Whether who read our output had enough, as ``| head`` has."""
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return False
+    poll = select.poll()
+    poll.register(output, 0)
+    # A pipe that nobody reads is in error, poll(2).
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    # Python flushes once more when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal whose locale lacks a character gets a question mark instead.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     try:
-        return options.act(options)
+        with explained():
+            status = options.act(options)
+            # A reader that has gone is noticed here, not when Python ends.
+            sys.stdout.flush()
+            return status
     except SandboxError as error:
+        if isinstance(error.__cause__, BrokenPipeError) and _reader_left():
+            return 0
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import shutil
 import stat
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from sandbox.errors import SandboxError
 
 __all__ = [
+    "FULL_BYTES",
     "ID",
     "TAG",
     "alive_file",
     "cache_dir",
     "data_dir",
+    "explained",
+    "full",
     "is_ours",
     "make_private",
     "marked",
     "new_run_dir",
+    "no_room",
     "opened",
+    "refused",
     "run_dir",
     "run_root",
     "sandbox_ids",
@@ -49,6 +58,7 @@ _OURS = re.compile(
 )
 # All that is kept in the data folder.
 _LEARNED = re.compile(r"progress\.(json|lock|new)|starts|wall\.sqlite(-\w+)?")
+FULL_BYTES = 16 * 1024**2
 # What file managers leave in any folder.
 _LITTER = (".DS_Store", ".directory", "desktop.ini")
 
@@ -171,6 +181,66 @@ def opened(path: Path, mode: str) -> IO[Any]:
     make_private(path)
     encoding = None if "b" in mode else "utf-8"
     return open(path, mode, encoding=encoding, opener=lambda it, how: os.open(it, how, 0o600))
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what the system refuses to the block into a SandboxError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise refused(error) from error
+
+
+def refused(error: OSError) -> SandboxError:
+    """That error for the person at the keyboard: which path, why, and what to do."""
+    why = error.strerror or str(error) or type(error).__name__
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return no_room(Path(path) if path else None)
+    if not path:
+        return SandboxError(
+            "Something that the sandbox needs broke off or is not allowed here.",
+            why=why,
+            fix="python -m sandbox status says what runs, python -m sandbox doctor what works here",
+        )
+    look = f"look at what is at {path}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        look = f"make {path} yours to write to"
+    return SandboxError(f"{path} cannot be used.", why=why, fix=look + _elsewhere(path))
+
+
+def no_room(path: Path | None = None) -> SandboxError:
+    """What to say when a disk is full. path: what could not be written, if that is known."""
+    where = str(path or full() or cache_dir())
+    return SandboxError(
+        f"The disk that holds {where} is full.",
+        why="there is no room left to write there",
+        fix=f"make room on it{_elsewhere(where)}",
+    )
+
+
+def full() -> Path | None:
+    """The first of the course's folders whose disk has less than FULL_BYTES left, or None."""
+    for find in (cache_dir, lambda: Path(tempfile.gettempdir()), data_dir):
+        with contextlib.suppress(OSError, SandboxError):
+            if shutil.disk_usage(folder := find()).free < FULL_BYTES:
+                return folder
+    return None
+
+
+def _elsewhere(path: str) -> str:
+    """How to have what is at path elsewhere; "" if that cannot be chosen."""
+    places: tuple[tuple[str, Callable[[], Path]], ...] = (
+        ("WIRE_BY_WIRE_CACHE", cache_dir),
+        ("WIRE_BY_WIRE_DATA", data_dir),
+        ("TMPDIR", lambda: Path(tempfile.gettempdir())),
+    )
+    for variable, folder in places:
+        with contextlib.suppress(OSError, SandboxError):
+            if Path(path).is_relative_to(folder()):
+                return f", or set {variable} to a folder elsewhere that you may write to"
+    return ""
 
 
 def state_dir(sandbox_id: str) -> Path:

@@ -14,7 +14,7 @@ from sandbox.engine import choose as engines
 from sandbox.engine import companion
 from sandbox.errors import SandboxError
 from sandbox.host import Host
-from sandbox.paths import ID
+from sandbox.paths import ID, explained
 from sandbox.progress import Progress, best
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Sandbox:
         except SandboxError as error:
             return unreachable(name, host.address, str(error))
 
+    @explained()
     def reset(self, progress: Progress | None = None) -> None:
         """Take every host back to how it was when the sandbox was new. Raises SandboxError."""
         shown = progress or best()
@@ -93,6 +94,7 @@ class Sandbox:
         resets[self.id] += 1
         shown.done(f"{_listed(self.hosts)} as new")
 
+    @explained()
     def down(self) -> None:
         """Remove the sandbox and everything in it."""
         self._engine.remove(self.id)
@@ -103,6 +105,7 @@ def default_id() -> str:
     return os.environ.get("SANDBOX_ID") or "default"
 
 
+@explained()
 def up(
     hosts: int = 2,
     *,
@@ -202,6 +205,7 @@ def settled(name: str | None = None, *, id: str | None = None) -> Snapshot:
     return found
 
 
+@explained()
 def down(*, id: str | None = None) -> None:
     """Remove the sandbox and everything in it. None there is no error.
 

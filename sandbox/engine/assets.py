@@ -28,7 +28,7 @@ from typing import Any
 
 from sandbox.engine import kuryr, qemu
 from sandbox.errors import SandboxError
-from sandbox.paths import TAG, cache_dir, is_ours, marked
+from sandbox.paths import FULL_BYTES, TAG, cache_dir, is_ours, marked
 from sandbox.progress import Progress
 
 __all__ = [
@@ -87,7 +87,6 @@ KEPT = {"base": 1, "snapshot": 4}
 # display of the time left uses them.
 SECONDS = {"toolbox": 14, "python": 10, "root": 60, "accelerator": 8, "snapshot": 80}
 NEEDED_BYTES = 4 * 1024**3
-FULL_BYTES = 16 * 1024**2
 
 _PROGRAMS = {qemu.QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "mke2fs": "e2fsprogs"}
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -286,7 +285,14 @@ def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
             # A program that meets a full disk dies of it; QEMU by SIGBUS, without a word.
             if shutil.disk_usage(cache_dir()).free < FULL_BYTES:
                 raise _unwritable("the disk filled up") from error
-            raise
+            if isinstance(error, SandboxError):
+                raise
+            said = (error.stderr or b"").decode(errors="replace").strip().splitlines()[-3:]
+            raise SandboxError(
+                f"{Path(error.cmd[0]).name} failed while the sandbox's files were made.",
+                why="\n".join(said) or str(error),
+                fix="python -m sandbox doctor says what is missing here",
+            ) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
@@ -391,7 +397,7 @@ def _build_base(folder: Path, progress: Progress) -> None:
 
 def packages() -> dict[str, Any]:
     """``guest/packages.toml``."""
-    return tomllib.loads((GUEST / "packages.toml").read_text())
+    return tomllib.loads((GUEST / "packages.toml").read_text("utf-8"))
 
 
 def toolbox_command(files: Path, output: Path) -> list[str]:

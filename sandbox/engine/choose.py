@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from sandbox.engine import companion
+from sandbox.engine import companion, qemu
 from sandbox.engine.docker import DockerEngine
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
@@ -105,4 +105,6 @@ def choose(sandbox_id: str) -> Engine:
             why=f"missing: {', '.join(lacking)}",
             fix=install if name else f"start Docker, or: {install}",
         )
+    # Said before anything is built, if SANDBOX_ACCELERATOR asks for what is not there.
+    qemu.accelerator()
     return VMEngine()

@@ -21,7 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
-from sandbox.paths import alive_file, make_private, new_run_dir, opened, run_dir, state_dir
+from sandbox.paths import (
+    alive_file,
+    full,
+    make_private,
+    new_run_dir,
+    no_room,
+    opened,
+    run_dir,
+    state_dir,
+)
 from sandbox.progress import Progress
 
 __all__ = [
@@ -85,8 +94,12 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
         )
     assert process.stdin and process.stdout
     with process.stdout:
-        process.stdin.write(json.dumps(dict(settings)).encode() + b"\n")
-        process.stdin.close()
+        # One that has ended already reads nothing, and its log says why.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(dict(settings)).encode() + b"\n")
+            process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         if not select.select([process.stdout], [], [], START_SECONDS)[0]:
             process.kill()
             raise SandboxError(
@@ -98,8 +111,11 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
         if living(sandbox_id):
             _await_other(sandbox_id)
             return
+        if folder := full():
+            raise no_room(folder)
         tail = log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise SandboxError("The process beside the sandbox ended at once.", why="".join(tail))
+        raise SandboxError("The process beside the sandbox ended at once.", why="".join(tail),
+                           fix=f"its log is {log}; python -m sandbox up tries again")  # fmt: skip
     if reply:
         raise SandboxError(reply["what"], why=reply["why"], fix=reply["fix"])
 
