@@ -222,7 +222,11 @@ def _parser() -> argparse.ArgumentParser:
     up = command("up", _up, "bring up Docker hosts, or find the ones that run")
     up.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
     up.add_argument("--internet", action="store_true", help="let the hosts out to the network")
-    up.add_argument("--fresh", action="store_true", help="exactly that many, as new")
+    up.add_argument(
+        "--fresh",
+        action="store_true",
+        help="exactly that many, as new; deletes what is in those that run",
+    )
     up.add_argument("--needs", nargs="+", default=[], metavar="CAPABILITY",
                     help="what the hosts must be able to do, such as: ipvlan ipvs")  # fmt: skip
     down = command("down", _down, "remove a sandbox and everything in it")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine import assets, companion, image
-from sandbox.engine.base import LABEL, EngineState, Recipe, Site
+from sandbox.engine.base import LABEL, EngineState, OtherSandbox, Recipe, Site
 from sandbox.engine.daemon import Daemon, current, notes
 from sandbox.errors import SandboxError
 from sandbox.paths import opened, run_dir, state_dir
@@ -200,7 +200,11 @@ class DockerEngine:
             daemon = daemon or current()
             client = daemon.connect()
             found = _containers(client, sandbox_id)
-            if fresh or not _matches(found, labels, recipe.hosts):
+            matches = _matches(found, labels, recipe.hosts)
+            if found and not (fresh or matches):
+                client.close()
+                raise OtherSandbox(_stopped(found))
+            if not matches or fresh:
                 _save(sandbox_id, daemon, recipe.hosts)
                 _end_relay(sandbox_id)
                 with _named(client, sandbox_id, recipe.lan):
@@ -233,6 +237,13 @@ def _matches(found: list[Container], labels: dict[str, str], names: tuple[str, .
         container.status == "running" and labels.items() <= container.labels.items()
         for container in found
     )
+
+
+def _stopped(found: list[Container]) -> str:
+    """Which of the hosts do not run, as OtherSandbox says it."""
+    names = [f"{container.name} is {container.status}" for container in found
+             if container.status != "running"]  # fmt: skip
+    return f"your Docker says that {', '.join(names)}" if names else ""
 
 
 def _state(sandbox_id: str, client: DockerClient, found: list[Container]) -> EngineState:

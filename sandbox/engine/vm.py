@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.engine import archive, assets, companion, link, qemu, snapshot
-from sandbox.engine.base import EngineState, Recipe
+from sandbox.engine.base import EngineState, OtherSandbox, Recipe
 from sandbox.engine.supervisor import CONTROL, Settings
 from sandbox.errors import SandboxError
 from sandbox.paths import run_dir, state_dir
@@ -57,6 +57,8 @@ class VMEngine:
             told = _control(sandbox_id, "status")
             if told and _matches(told, recipe, internet):
                 return _state(sandbox_id, told)
+            if told:
+                raise OtherSandbox("")
             self.stop(sandbox_id)
             folder = self._snapshot(recipe, progress)
             base = assets.base(progress)
@@ -158,10 +160,10 @@ def _idle() -> float:
 
 def _matches(told: dict[str, Any], recipe: Recipe, internet: bool) -> bool:
     """Whether the VM that runs is the one that this version of the course would start."""
-    return (told["recipe"], told["internet"], told["base"]) == (
+    return (told["recipe"], told["internet"], Path(told["base"]).name) == (
         recipe.key,
         internet,
-        str(assets.base_path()),
+        assets.base_path().name,
     )
 
 
