@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
-import shutil
+import os
+import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 from sandbox import sandbox as sandboxes
 from sandbox.errors import SandboxError
-from sandbox.paths import cache_dir, data_dir, sandbox_ids
+from sandbox.paths import cache_dir, data_dir, explained, is_ours, sandbox_ids
 from sandbox.progress import TextProgress
 
 __all__ = ["main"]
@@ -34,18 +36,59 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
+    names = sandbox_ids() if options.all else [options.id]
+    if options.cache:
+        _refuse_while_used([name for name in sandbox_ids() if name not in names])
+    failed = []
+    for name in names:
+        try:
+            with explained():
+                sandboxes.down(id=name)
+            print(f"{name} is removed")
+        except SandboxError as error:
+            failed.append(name)
+            print(f"sandbox: {name} is not removed. {error}", file=sys.stderr)
+    if options.cache:
+        failed += _remove_cache(failed)
+    return 1 if failed else 0
+
+
+def _remove_cache(keep: list[str]) -> list[str]:
+    """Delete the hosts' image and the cache; gives what else could not be removed.
+
+    keep: the sandboxes whose folders stay.
+    """
+    from sandbox.engine import assets, companion
     from sandbox.engine.docker import DockerEngine
 
-    names = sandbox_ids() if options.all else [options.id]
-    for name in names:
-        sandboxes.down(id=name)
-        print(f"{name} is removed")
-    if options.cache:
+    failed = []
+    try:
         for name in DockerEngine.remove_images():
             print(f"the image {name} is removed")
-        shutil.rmtree(cache_dir())
-        print(f"{cache_dir()} is empty")
-    return 0
+    except SandboxError as error:
+        failed.append("image")
+        print(f"sandbox: {error}", file=sys.stderr)
+    _refuse_while_used(
+        [name for name in sandbox_ids() if name not in keep or companion.living(name)]
+    )
+    cache = cache_dir()
+    stays = assets.clear(keep)
+    print(f"the course's files in {cache} are deleted")
+    if any(path.name == "sandboxes" for path in stays):
+        print(f"what is known of {', '.join(keep)} stays in {cache}/sandboxes")
+    if others := [path.name for path in stays if not is_ours(path.name)]:
+        print(f"{cache} stays, because it holds other files: {', '.join(others)}")
+    return failed
+
+
+def _refuse_while_used(names: list[str]) -> None:
+    from sandbox.engine.choose import lives
+
+    if used := [name for name in names if lives(name)]:
+        raise SandboxError(
+            f"The cache stays, because it is in use by: {', '.join(used)}.",
+            fix="python -m sandbox down --all --cache removes every sandbox first, then the cache",
+        )
 
 
 def _reset(options: argparse.Namespace) -> int:
@@ -184,7 +227,11 @@ def _parser() -> argparse.ArgumentParser:
     up = command("up", _up, "bring up Docker hosts, or find the ones that run")
     up.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
     up.add_argument("--internet", action="store_true", help="let the hosts out to the network")
-    up.add_argument("--fresh", action="store_true", help="exactly that many, as new")
+    up.add_argument(
+        "--fresh",
+        action="store_true",
+        help="exactly that many, as new; deletes what is in those that run",
+    )
     up.add_argument("--needs", nargs="+", default=[], metavar="CAPABILITY",
                     help="what the hosts must be able to do, such as: ipvlan ipvs")  # fmt: skip
     down = command("down", _down, "remove a sandbox and everything in it")
@@ -215,12 +262,38 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _reader_left() -> bool:
+    """Whether who read our output had enough, as ``| head`` has."""
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return False
+    poll = select.poll()
+    poll.register(output, 0)
+    # A pipe that nobody reads is in error, poll(2).
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    # Python flushes once more when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal whose locale lacks a character gets a question mark instead.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     try:
-        return options.act(options)
+        with explained():
+            status = options.act(options)
+            # A reader that has gone is noticed here, not when Python ends.
+            sys.stdout.flush()
+            return status
     except SandboxError as error:
+        if isinstance(error.__cause__, BrokenPipeError) and _reader_left():
+            return 0
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

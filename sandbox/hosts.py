@@ -84,7 +84,7 @@ def recipe(count: int) -> Recipe:
         for host in hosts:
             _await_ready(client.containers.get(f"{site.scope}{host}"), host)
 
-    key = f"{count} hosts {Path(__file__).read_text()}"
+    key = f"{count} hosts {Path(__file__).read_text('utf-8')}"
     return Recipe(key, hosts, LAN, prepare, await_ready)
 
 

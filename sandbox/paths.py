@@ -2,47 +2,141 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import re
+import shutil
 import stat
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from sandbox.errors import SandboxError
 
-__all__ = ["cache_dir", "data_dir", "run_dir", "run_root", "sandbox_ids", "state_dir"]
+__all__ = [
+    "FULL_BYTES",
+    "ID",
+    "TAG",
+    "alive_file",
+    "cache_dir",
+    "data_dir",
+    "explained",
+    "full",
+    "is_ours",
+    "make_private",
+    "marked",
+    "new_run_dir",
+    "no_room",
+    "opened",
+    "refused",
+    "run_dir",
+    "run_root",
+    "sandbox_ids",
+    "state_dir",
+]
 
 # sun_path holds 108 bytes on Linux and 104 on macOS (unix(7)), the closing NUL included.
 _SOCKET_PATH_MAX = 103
 _LONGEST_SOCKET_NAME = len("/host-a.agent.sock")
+# A sandbox's id.
+ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+NAME = "wire-by-wire"
+# The Cache Directory Tagging Specification (bford.info/cachedir): back-ups leave such a folder out.
+TAG = "CACHEDIR.TAG"
+_TAG_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
+# This folder is a cache of the course Docker Networking, Wire by Wire (wire-by-wire).
+# python -m sandbox down --all --cache removes what the course made in it.
+"""
+# All that the course makes in its cache.
+_OURS = re.compile(
+    r"(base|snapshot)-[0-9a-f]{1,12}(\.new)?|unpack-\w+\.new|tmp\w{8}\.new|sandboxes|accelerator\.json"
+    rf"|build\.lock|last-failed-boot\.log|{re.escape(TAG)}(\.\w+\.new)?"
+)
+# All that is kept in the data folder.
+_LEARNED = re.compile(r"progress\.(json|lock|new)|starts|wall\.sqlite(-\w+)?")
+FULL_BYTES = 16 * 1024**2
+# What file managers leave in any folder.
+_LITTER = (".DS_Store", ".directory", "desktop.ini")
 
 
 def cache_dir() -> Path:
-    """The folder of everything that can be rebuilt, made if missing.
+    """The folder of everything that can be rebuilt, made and marked as ours if missing.
 
-    ``WIRE_BY_WIRE_CACHE`` names another one. Otherwise the platform's own place:
+    It is a folder of our own, ``wire-by-wire``, inside the one that ``WIRE_BY_WIRE_CACHE`` names.
+    A named folder that is our own already is taken itself. Otherwise the platform's own place:
     ``$XDG_CACHE_HOME`` or ``~/.cache`` (XDG Base Directory Specification),
     ``~/Library/Caches`` on macOS.
+
+    Raises SandboxError if it cannot be made, or holds files of somebody else.
     """
     if chosen := os.environ.get("WIRE_BY_WIRE_CACHE"):
-        path = Path(chosen).expanduser().absolute()
+        named = Path(chosen).expanduser().absolute()
+        path = named if marked(named) or _earlier(named) else named / NAME
     elif sys.platform == "darwin":
-        path = Path.home() / "Library/Caches/wire-by-wire"
+        path = Path.home() / "Library/Caches" / NAME
     else:
-        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wire-by-wire"
+        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / NAME
     try:
         path.mkdir(parents=True, exist_ok=True)
+        if not marked(path):
+            _mark(path)
     except OSError as error:
         raise SandboxError(
-            f"The cache folder {path} cannot be made.",
+            f"The cache folder {path} cannot be used.",
             why=str(error.strerror or error),
             fix="set WIRE_BY_WIRE_CACHE to a folder that you may write to",
         ) from error
     return path
 
 
+def marked(folder: Path) -> bool:
+    """Whether folder carries our mark, so that what we make there may be deleted."""
+    try:
+        return (folder / TAG).read_bytes() == _TAG_TEXT
+    except OSError:
+        return False
+
+
+def is_ours(name: str) -> bool:
+    """Whether the cache's file or folder of that name is one that the course makes."""
+    return bool(_OURS.fullmatch(name))
+
+
+def _earlier(folder: Path) -> bool:
+    """Whether folder is a cache of a version that used the named folder itself, without a mark."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return False
+    return "build.lock" in names and TAG not in names and all(map(is_ours, names))
+
+
+def _mark(folder: Path) -> None:
+    names = sorted(path.name for path in folder.iterdir())
+    if others := [name for name in names if not is_ours(name) and name not in _LITTER]:
+        raise SandboxError(
+            f"The folder {folder} is not a cache of the course, so nothing is written there.",
+            why=f"it holds other files, such as {others[0]}",
+            fix="set WIRE_BY_WIRE_CACHE to another folder; the course makes its own inside it",
+        )
+    # Without a mark the cache still works; it is only never deleted.
+    with contextlib.suppress(OSError):
+        # Whoever reads the mark meanwhile finds none or all of it.
+        part, path = tempfile.mkstemp(prefix=f"{TAG}.", suffix=".new", dir=folder)
+        try:
+            with open(part, "wb") as file:
+                file.write(_TAG_TEXT)
+            Path(path).replace(folder / TAG)
+        finally:
+            Path(path).unlink(missing_ok=True)
+
+
 def data_dir() -> Path:
-    """The folder of what a learner has done, made if missing.
+    """The folder of what a learner has done, made if missing; what is ours there is private.
 
     ``WIRE_BY_WIRE_DATA`` names another one. Otherwise the platform's own place:
     ``$XDG_DATA_HOME`` or ``~/.local/share`` (XDG Base Directory Specification),
@@ -51,19 +145,102 @@ def data_dir() -> Path:
     if chosen := os.environ.get("WIRE_BY_WIRE_DATA"):
         path = Path(chosen).expanduser().absolute()
     elif sys.platform == "darwin":
-        path = Path.home() / "Library/Application Support/wire-by-wire"
+        path = Path.home() / "Library/Application Support" / NAME
     else:
-        home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
-        path = Path(home) / "wire-by-wire"
+        path = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / NAME
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        inside = list(path.iterdir())
     except OSError as error:
         raise SandboxError(
             f"The data folder {path} cannot be made.",
             why=str(error.strerror or error),
             fix="set WIRE_BY_WIRE_DATA to a folder that you may write to",
         ) from error
+    ours = [it for it in inside if _LEARNED.fullmatch(it.name)]
+    # A folder that is named may hold other things, which others may be meant to read.
+    if not chosen or len(ours) == len(inside):
+        make_private(path)
+    for it in ours:
+        make_private(it)
     return path
+
+
+def make_private(path: Path) -> None:
+    """Let nobody but its owner read that file or folder, however it was made."""
+    with contextlib.suppress(OSError):
+        info = path.lstat()
+        # What a link leads to is not ours, and a sticky folder, such as /tmp, is everybody's.
+        foreign = info.st_uid != os.getuid() or info.st_mode & stat.S_ISVTX
+        if not foreign and not stat.S_ISLNK(info.st_mode) and stat.S_IMODE(info.st_mode) & 0o077:
+            path.chmod(0o700 if stat.S_ISDIR(info.st_mode) else 0o600)
+
+
+def opened(path: Path, mode: str) -> IO[Any]:
+    """``open`` of a file that nobody but its owner may read. Raises OSError."""
+    make_private(path)
+    encoding = None if "b" in mode else "utf-8"
+    return open(path, mode, encoding=encoding, opener=lambda it, how: os.open(it, how, 0o600))
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what the system refuses to the block into a SandboxError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise refused(error) from error
+
+
+def refused(error: OSError) -> SandboxError:
+    """That error for the person at the keyboard: which path, why, and what to do."""
+    why = error.strerror or str(error) or type(error).__name__
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return no_room(Path(path) if path else None)
+    if not path:
+        return SandboxError(
+            "Something that the sandbox needs broke off or is not allowed here.",
+            why=why,
+            fix="python -m sandbox status says what runs, python -m sandbox doctor what works here",
+        )
+    look = f"look at what is at {path}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        look = f"make {path} yours to write to"
+    return SandboxError(f"{path} cannot be used.", why=why, fix=look + _elsewhere(path))
+
+
+def no_room(path: Path | None = None) -> SandboxError:
+    """What to say when a disk is full. path: what could not be written, if that is known."""
+    where = str(path or full() or cache_dir())
+    return SandboxError(
+        f"The disk that holds {where} is full.",
+        why="there is no room left to write there",
+        fix=f"make room on it{_elsewhere(where)}",
+    )
+
+
+def full() -> Path | None:
+    """The first of the course's folders whose disk has less than FULL_BYTES left, or None."""
+    for find in (cache_dir, lambda: Path(tempfile.gettempdir()), data_dir):
+        with contextlib.suppress(OSError, SandboxError):
+            if shutil.disk_usage(folder := find()).free < FULL_BYTES:
+                return folder
+    return None
+
+
+def _elsewhere(path: str) -> str:
+    """How to have what is at path elsewhere; "" if that cannot be chosen."""
+    places: tuple[tuple[str, Callable[[], Path]], ...] = (
+        ("WIRE_BY_WIRE_CACHE", cache_dir),
+        ("WIRE_BY_WIRE_DATA", data_dir),
+        ("TMPDIR", lambda: Path(tempfile.gettempdir())),
+    )
+    for variable, folder in places:
+        with contextlib.suppress(OSError, SandboxError):
+            if Path(path).is_relative_to(folder()):
+                return f", or set {variable} to a folder elsewhere that you may write to"
+    return ""
 
 
 def state_dir(sandbox_id: str) -> Path:
@@ -73,20 +250,33 @@ def state_dir(sandbox_id: str) -> Path:
 
 def sandbox_ids() -> list[str]:
     """Ids of all sandboxes that run or left something."""
-    return sorted(path.name for path in (cache_dir() / "sandboxes").glob("*"))
+    folders = (cache_dir() / "sandboxes").glob("*")
+    return sorted(path.name for path in folders if ID.fullmatch(path.name) and path.is_dir())
 
 
 def run_root() -> Path:
     """The private folder (mode 0700) that holds every sandbox's sockets, made if missing.
 
-    Raises SandboxError if somebody else owns it or others may enter it.
+    Raises SandboxError if it cannot be made, somebody else owns it or others may enter it.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
-        root = Path(runtime) / "wire-by-wire"
-    else:
-        root = Path(tempfile.gettempdir()) / f"wire-by-wire-{os.getuid()}"
-    root.mkdir(mode=0o700, exist_ok=True)
+    try:
+        if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
+            root = Path(runtime) / NAME
+        else:
+            root = Path(tempfile.gettempdir()) / f"{NAME}-{os.getuid()}"
+        root.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise SandboxError(
+            "There is no folder for the sandbox's sockets.",
+            why=str(error),
+            fix="make room there, or set TMPDIR to a folder that you may write to",
+        ) from error
+    _require_private(root)
+    return root
+
+
+def _require_private(root: Path) -> None:
     info = root.lstat()
     if (
         info.st_uid != os.getuid()
@@ -97,11 +287,19 @@ def run_root() -> Path:
             f"The folder {root} is not private to you, so the sandbox's sockets cannot go there.",
             fix=f"remove {root}, or set XDG_RUNTIME_DIR to a folder of your own",
         )
-    return root
 
 
 def run_dir(sandbox_id: str) -> Path:
     """The folder of one sandbox's sockets; not made here.
+
+    It is the one that was chosen when the sandbox started, whatever this process's environment
+    says, else ``new_run_dir``. Raises SandboxError if it is not private.
+    """
+    return _recorded(sandbox_id) or new_run_dir(sandbox_id)
+
+
+def new_run_dir(sandbox_id: str) -> Path:
+    """Where a sandbox that starts now has its sockets; not made here.
 
     Raises SandboxError if a socket's path in it would be longer than the kernel takes.
     """
@@ -112,4 +310,25 @@ def run_dir(sandbox_id: str) -> Path:
             f"The path {path} is too long for a socket by {longest - _SOCKET_PATH_MAX} characters.",
             fix="choose a shorter sandbox id, or set TMPDIR (or XDG_RUNTIME_DIR) to a shorter path",
         )
+    return path
+
+
+def alive_file(sandbox_id: str) -> Path:
+    """What the process beside a sandbox holds a lock on; it says where the sockets are."""
+    return state_dir(sandbox_id) / "alive"
+
+
+def _recorded(sandbox_id: str) -> Path | None:
+    """The folder that ``alive_file`` names, if it can be one of ours."""
+    try:
+        path = Path(os.fsdecode(alive_file(sandbox_id).read_bytes()))
+        root = path.parent
+        # It is removed with all in it one day, so nothing else may pass for it.
+        if root.name not in (NAME, f"{NAME}-{os.getuid()}") or path.name != sandbox_id:
+            return None
+        if not path.is_absolute() or ".." in path.parts:
+            return None
+        _require_private(root)
+    except (OSError, ValueError):
+        return None
     return path

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
-from sandbox.paths import data_dir
+from sandbox.paths import data_dir, opened
 
 __all__ = [
     "answer_quiz",
@@ -93,7 +93,7 @@ def _in_order(row: Any) -> bool:
 def change(make: Callable[[dict[str, Any]], None]) -> None:
     """Have make change what is kept; other notebooks wait meanwhile. Raises SandboxError."""
     try:
-        with (data_dir() / "progress.lock").open("w") as lock:
+        with opened(data_dir() / "progress.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             kept = read()
             make(kept)
@@ -111,7 +111,8 @@ def change(make: Callable[[dict[str, Any]], None]) -> None:
 def _write(target: Path, text: str) -> None:
     """In one step: whoever reads it gets the old text or the new."""
     new = target.with_suffix(".new")
-    new.write_text(text, encoding="utf-8")
+    with opened(new, "w") as file:
+        file.write(text)
     new.replace(target)
 
 
@@ -145,7 +146,7 @@ def begin(name: str, points: int, start: dict[str, dict[str, Any]]) -> None:
     """
 
     def make(kept: dict[str, Any]) -> None:
-        start_path(name).parent.mkdir(exist_ok=True)
+        start_path(name).parent.mkdir(mode=0o700, exist_ok=True)
         _write(start_path(name), json.dumps(start))
         before = kept["labs"].get(name, {})
         kept["labs"][name] = {

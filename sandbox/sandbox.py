@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -12,8 +11,11 @@ from typing import TYPE_CHECKING
 
 from sandbox import capabilities, hosts
 from sandbox.engine import choose as engines
+from sandbox.engine import companion
+from sandbox.engine.base import OtherSandbox
 from sandbox.errors import SandboxError
 from sandbox.host import Host
+from sandbox.paths import ID, explained
 from sandbox.progress import Progress, best
 
 if TYPE_CHECKING:
@@ -35,10 +37,10 @@ __all__ = [
 ]
 
 SETTLE_SECONDS = 3.0
+# Networks that an Engine makes by itself, with swarm or without.
+OWN_NETWORKS = {"bridge", "host", "none", "docker_gwbridge", "ingress"}
 # How often each sandbox was put back as new from here; views forget what was before.
 resets: Counter[str] = Counter()
-
-_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
 class Sandbox:
@@ -87,6 +89,7 @@ class Sandbox:
         except SandboxError as error:
             return unreachable(name, host.address, str(error))
 
+    @explained()
     def reset(self, progress: Progress | None = None) -> None:
         """Take every host back to how it was when the sandbox was new. Raises SandboxError."""
         shown = progress or best()
@@ -94,6 +97,7 @@ class Sandbox:
         resets[self.id] += 1
         shown.done(f"{_listed(self.hosts)} as new")
 
+    @explained()
     def down(self) -> None:
         """Remove the sandbox and everything in it."""
         self._engine.remove(self.id)
@@ -104,6 +108,7 @@ def default_id() -> str:
     return os.environ.get("SANDBOX_ID") or "default"
 
 
+@explained()
 def up(
     hosts: int = 2,
     *,
@@ -118,11 +123,13 @@ def up(
     hosts: how many Docker hosts, 1 to 4.
     needs: capabilities that a host must have, such as ``{"ipvlan", "ipvs"}``.
     internet: let the hosts reach the networks of this machine. Off: they reach each other.
-    fresh: exactly that many, as new; without it, those that run already stay as they are, and
-        there may be more of them.
+    fresh: exactly that many, as new, whatever is in those that run; without it, those that run
+        already stay as they are, and there may be more of them.
     id: a name, when several sandboxes run beside each other.
 
-    Raises SandboxError when no engine works here, or when a need is not met.
+    Raises SandboxError when no engine works here, when a need is not met, and without ``fresh``
+    when the sandbox that runs would have to be replaced: it has fewer hosts, the other
+    ``internet``, or was started by another version of the course. It then goes on as it is.
     """
     from sandbox import hosts as host_plan
 
@@ -132,18 +139,78 @@ def up(
     found = find(sandbox_id)
     if found and not fresh and found.internet == internet and len(found.hosts) >= hosts:
         recipe = host_plan.recipe(len(found.hosts))
+    if not found and not fresh and companion.unreachable(sandbox_id):
+        raise SandboxError(
+            f"The sandbox {sandbox_id!r} runs, but nothing can reach it any more.",
+            why="the folder of its sockets is gone; logging out may remove it",
+            fix="to replace the sandbox and all in it: sandbox.up(fresh=True) in a notebook, "
+            "python -m sandbox up --fresh in a terminal",
+        )
     engine = engines.choose(sandbox_id)
     renew = fresh and found
     if renew:
         resets[sandbox_id] += 1
     act = engine.reset if renew else engine.start
-    act(sandbox_id, recipe, internet=internet, progress=shown)
+    try:
+        act(sandbox_id, recipe, internet=internet, progress=shown)
+    except OtherSandbox as other:
+        raise _other(sandbox_id, hosts, internet, str(other)) from None
     sandbox = Sandbox(sandbox_id, engine, recipe, internet)
     if needs := set(needs):
         shown.step("Trying what the hosts can do")
         capabilities.require(sandbox.host("a"), needs, engine.name)
     shown.done(f"{_listed(sandbox.hosts)} up")
     return sandbox
+
+
+def _other(sandbox_id: str, hosts: int, internet: bool, why: str) -> SandboxError:
+    """Why the sandbox that runs is not the one asked for, what is in it, and both ways on."""
+    found = find(sandbox_id)
+    inside = ""
+    if found:
+        if len(found.hosts) < hosts:
+            why = f"it has {_count(len(found.hosts), 'host')}, and you ask for {hosts}"
+        elif found.internet != internet:
+            has, lacks = "reaches this machine's networks", "does not"
+            why = f"it {has}, and what you ask for {lacks}"
+            if internet:
+                why = f"what you ask for {has}, and it {lacks}"
+        with ThreadPoolExecutor() as pool:
+            inside = "\nIn it now: " + "; ".join(pool.map(_inside, map(found.host, found.hosts)))
+    why = why or "it was started by another version of the course"
+    same_id = sandbox_id == default_id()
+    shell = "" if same_id else f" --id {sandbox_id}"
+    shell += "" if hosts == 2 else f" --hosts {hosts}"
+    shell += " --internet" if internet else ""
+    given = [str(hosts), "fresh=True"]
+    given += ["internet=True"] if internet else []
+    given += [] if same_id else [f'id="{sandbox_id}"']
+    return SandboxError(
+        f"The sandbox {sandbox_id!r} runs already, and is not the one you ask for. "
+        "It was left as it is.",
+        why=why + inside,
+        fix="to go on with it: sb = sandbox.find("
+        f"{'' if same_id else repr(sandbox_id)}); cells and terminals reach its hosts as before\n"
+        f"to delete all that is in it and start again: sandbox.up({', '.join(given)}) in a "
+        f"notebook, python -m sandbox up{shell} --fresh in a terminal",
+    )
+
+
+def _inside(host: Host) -> str:
+    """What a learner made on that host, in short."""
+    try:
+        containers = len(host.client.api.containers(all=True))
+        made = {it["Name"] for it in host.client.api.networks()} - OWN_NETWORKS
+    except Exception:
+        # Whatever keeps it from answering: this only adds to what is said.
+        return f"{host.name} does not answer"
+    return (
+        f"{host.name}: {_count(containers, 'container')}, {_count(len(made), 'network')} of yours"
+    )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def find(id: str | None = None) -> Sandbox | None:
@@ -203,10 +270,11 @@ def settled(name: str | None = None, *, id: str | None = None) -> Snapshot:
     return found
 
 
+@explained()
 def down(*, id: str | None = None) -> None:
     """Remove the sandbox and everything in it. None there is no error.
 
-    Raises SandboxError if it is on a Docker that does not answer.
+    Raises SandboxError if something is left, such as on a Docker that does not answer.
     """
     engines.remove(_checked(id))
 
@@ -224,7 +292,7 @@ def running(id: str | None = None) -> Sandbox:
 
 def _checked(id: str | None) -> str:
     sandbox_id = id or default_id()
-    if not _ID.fullmatch(sandbox_id):
+    if not ID.fullmatch(sandbox_id):
         raise SandboxError(
             f"{sandbox_id!r} cannot be a sandbox's id.",
             why="it takes 1 to 31 small letters, digits and hyphens, and begins without a hyphen",

@@ -31,6 +31,7 @@ import tornado.web
 from sandbox.errors import SandboxError
 from sandbox.labs.course import lessons, title
 from sandbox.labs.lab import load, names
+from sandbox.paths import make_private
 from sandbox.share import LONGEST_NAME, NAME
 from sandbox.views.page import FRONTEND, template
 
@@ -105,6 +106,7 @@ class Room:
     def __init__(self, path: Path) -> None:
         try:
             path.touch(mode=0o600)
+            make_private(path)
             self._base = sqlite3.connect(path)
             with self._base:
                 self._base.execute("PRAGMA journal_mode=WAL")

@@ -1,6 +1,7 @@
 """Options and fixtures for every suite."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,17 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SANDBOX_ID", f"unit{os.getpid()}")
     monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    return tmp_path / "cache"
+    return tmp_path / "cache" / "wire-by-wire"
+
+
+@pytest.fixture
+def sockets(cache, monkeypatch):
+    """A folder for sockets; pytest's own have too long a path for one."""
+    with tempfile.TemporaryDirectory(prefix="w", dir="/tmp") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

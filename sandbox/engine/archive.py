@@ -97,7 +97,7 @@ def unpack(progress: Progress) -> None:
 
 
 def _unpack(file: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=cache_dir(), suffix=".new") as work:
+    with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="unpack-", suffix=".new") as work:
         # Not the packer's account, which root would give them.
         _tar("--extract", "--no-same-owner", "--file", file, "--directory", work)
         base = Path(work, assets.base_path().name)

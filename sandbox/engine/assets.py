@@ -20,7 +20,7 @@ import shlex
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from typing import Any
 
 from sandbox.engine import child, kuryr, qemu
 from sandbox.errors import SandboxError
-from sandbox.paths import cache_dir
+from sandbox.paths import FULL_BYTES, TAG, cache_dir, is_ours, marked
 from sandbox.progress import Progress
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "base",
     "base_path",
     "building",
+    "clear",
     "complete",
     "digest",
     "guest_files",
@@ -87,7 +88,6 @@ KEPT = {"base": 1, "snapshot": 4}
 # display of the time left uses them.
 SECONDS = {"toolbox": 14, "python": 10, "root": 60, "accelerator": 8, "snapshot": 80}
 NEEDED_BYTES = 4 * 1024**3
-FULL_BYTES = 16 * 1024**2
 
 _PROGRAMS = {qemu.QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "mke2fs": "e2fsprogs"}
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -204,8 +204,63 @@ def locked(progress: Progress) -> Iterator[None]:
             progress.step("Waiting for another build")
             fcntl.flock(lock, fcntl.LOCK_EX)
         for left in cache_dir().glob("*.new"):
-            shutil.rmtree(left, ignore_errors=True)
+            if is_ours(left.name):
+                shutil.rmtree(left, ignore_errors=True)
         yield
+
+
+def clear(keep: Collection[str] = ()) -> list[Path]:
+    """Delete what the course made in its cache; gives what stays there.
+
+    keep: ids of sandboxes whose folders stay.  Links are removed, never followed.
+
+    Raises SandboxError while a build runs, if the folder does not carry our mark, or if something
+    of ours cannot be deleted; what was deleted before is gone then.
+    """
+    cache = cache_dir()
+    if not marked(cache):
+        raise SandboxError(
+            f"{cache} does not carry the mark of the course's cache, so nothing in it was deleted.",
+            fix=f"look into {cache}, and delete what you do not need yourself",
+        )
+    try:
+        with (cache / "build.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            last = ("build.lock", TAG)
+            for path in sorted(cache.iterdir()):
+                if path.name == "sandboxes" and keep and not path.is_symlink():
+                    for folder in path.iterdir():
+                        if folder.name not in keep:
+                            _delete(folder)
+                elif is_ours(path.name) and path.name not in last:
+                    _delete(path)
+            if stays := [path for path in sorted(cache.iterdir()) if path.name not in last]:
+                (cache / "build.lock").unlink()
+                return stays
+            for name in last:
+                (cache / name).unlink()
+    except BlockingIOError as error:
+        raise SandboxError(
+            f"The sandbox's files are being built, so the cache {cache} stays.",
+            fix="wait until that is done, or stop it, and run this again",
+        ) from error
+    except OSError as error:
+        raise SandboxError(
+            f"Not everything in the cache {cache} could be deleted.",
+            why=str(error),
+            fix="make it writable, and run this again",
+        ) from error
+    # A folder that is reached by a link, or is a mount, stays, empty.
+    with contextlib.suppress(OSError):
+        cache.rmdir()
+    return []
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 @contextmanager
@@ -231,7 +286,14 @@ def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
             # A program that meets a full disk dies of it; QEMU by SIGBUS, without a word.
             if shutil.disk_usage(cache_dir()).free < FULL_BYTES:
                 raise _unwritable("the disk filled up") from error
-            raise
+            if isinstance(error, SandboxError):
+                raise
+            said = (error.stderr or b"").decode(errors="replace").strip().splitlines()[-3:]
+            raise SandboxError(
+                f"{Path(error.cmd[0]).name} failed while the sandbox's files were made.",
+                why="\n".join(said) or str(error),
+                fix="python -m sandbox doctor says what is missing here",
+            ) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
@@ -336,7 +398,7 @@ def _build_base(folder: Path, progress: Progress) -> None:
 
 def packages() -> dict[str, Any]:
     """``guest/packages.toml``."""
-    return tomllib.loads((GUEST / "packages.toml").read_text())
+    return tomllib.loads((GUEST / "packages.toml").read_text("utf-8"))
 
 
 def toolbox_command(files: Path, output: Path) -> list[str]:

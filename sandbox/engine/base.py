@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sandbox.errors import SandboxError
     from sandbox.progress import Progress
 
-__all__ = ["LABEL", "Engine", "EngineState", "Recipe", "Site"]
+__all__ = ["LABEL", "Engine", "EngineState", "OtherSandbox", "Recipe", "Site"]
 
 # Carried by everything that a sandbox makes on an outer Engine; its value is the sandbox's id.
 LABEL = "wire-by-wire.sandbox"
@@ -77,6 +77,13 @@ class EngineState:
     problem: SandboxError | None = None
 
 
+class OtherSandbox(Exception):
+    """A start found a sandbox that is not the one asked for, and left it alone.
+
+    Its one argument is "", or what is wrong with it, as a clause that follows "because".
+    """
+
+
 class Engine(Protocol):
     """Where an outer Docker Engine comes from. A new engine is one module with this shape."""
 
@@ -94,7 +101,8 @@ class Engine(Protocol):
     ) -> EngineState:
         """Bring the sandbox up, or attach to it if it runs; return when the API answers.
 
-        Raises SandboxError if it cannot.
+        Raises SandboxError if it cannot, and OtherSandbox if one runs that was made in another
+        way: only ``reset`` replaces what is there.
         """
         ...
 

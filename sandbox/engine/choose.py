@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from sandbox.engine import companion, qemu
 from sandbox.engine.docker import DockerEngine
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
+from sandbox.paths import alive_file, state_dir
 
 if TYPE_CHECKING:
     from sandbox.engine.base import Engine
 
-__all__ = ["choose", "ended", "remove", "running"]
+__all__ = ["choose", "ended", "lives", "remove", "running"]
 
 ENGINES = ("docker", "vm")
 
@@ -42,11 +44,41 @@ def ended(sandbox_id: str) -> tuple[Engine, int, bool] | None:
     return (VMEngine(), *last) if last else None
 
 
+def lives(sandbox_id: str) -> bool:
+    """Whether anything of that sandbox runs, starts, or is on some Docker, as far as is known."""
+    return (
+        companion.living(sandbox_id)
+        or companion.starts(sandbox_id)
+        or DockerEngine.recorded(sandbox_id)
+    )
+
+
 def remove(sandbox_id: str) -> None:
-    """Remove that sandbox wherever it is. Raises SandboxError if its Docker does not answer."""
-    # The VM engine's removal takes the record of the other one along.
-    DockerEngine().remove(sandbox_id)
+    """Remove that sandbox wherever it is, as far as that can be done.
+
+    Raises SandboxError that says what is left: on a Docker that does not answer, or here.
+    """
+    left = None
+    try:
+        DockerEngine().remove(sandbox_id)
+    except SandboxError as error:
+        left = error
+    VMEngine().stop(sandbox_id)
+    if companion.living(sandbox_id):
+        raise SandboxError(
+            f"The process beside the sandbox {sandbox_id!r} does not end.",
+            why=f"it was told to, and killed, and still holds {alive_file(sandbox_id)}",
+            fix=f"fuser {alive_file(sandbox_id)} names it; end it, and run this again",
+        )
+    if left:
+        # The record of what is on that Docker stays.
+        raise left
     VMEngine().remove(sandbox_id)
+    if state_dir(sandbox_id).exists() and not lives(sandbox_id):
+        raise SandboxError(
+            f"The folder {state_dir(sandbox_id)} cannot be deleted.",
+            fix="make it writable, and run this again",
+        )
 
 
 def choose(sandbox_id: str) -> Engine:
@@ -82,4 +114,6 @@ def choose(sandbox_id: str) -> Engine:
             why=f"missing: {', '.join(lacking)}",
             fix=install if name else f"start Docker, or: {install}",
         )
+    # Said before anything is built, if SANDBOX_ACCELERATOR asks for what is not there.
+    qemu.accelerator()
     return VMEngine()

@@ -1,5 +1,6 @@
 """The process beside a sandbox: it outlives notebooks, serves the sandbox's unix sockets, and
-holds a lock on the file ``alive`` in the sandbox's state folder for as long as it lives."""
+holds a lock on the file ``alive`` in the sandbox's state folder for as long as it lives. In that
+file is the folder of the sockets, so that they are found from every environment."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -19,7 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
-from sandbox.paths import state_dir
+from sandbox.paths import (
+    alive_file,
+    full,
+    make_private,
+    new_run_dir,
+    no_room,
+    opened,
+    run_dir,
+    state_dir,
+)
 from sandbox.progress import Progress
 
 __all__ = [
@@ -33,19 +44,24 @@ __all__ = [
     "living",
     "pids",
     "starting",
+    "starts",
     "tell",
+    "unreachable",
 ]
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+HOLD_SECONDS = 10.0
 
 
 @contextmanager
 def starting(sandbox_id: str, progress: Progress) -> Iterator[None]:
     """One start of a sandbox at a time. The kernel drops the lock when its holder ends."""
     folder = state_dir(sandbox_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "start.lock").open("w") as lock:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (folder.parent, folder, *folder.iterdir()):
+        make_private(path)
+    with opened(folder / "start.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -54,13 +70,20 @@ def starting(sandbox_id: str, progress: Progress) -> Iterator[None]:
         yield
 
 
+def starts(sandbox_id: str) -> bool:
+    """Whether a start of that sandbox is under way."""
+    return _held(state_dir(sandbox_id) / "start.lock")
+
+
 def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
     """Start ``python -m module ID`` and wait until it serves (``tell``).
 
     settings: handed over as one JSON line.  Raises SandboxError, the process's own if it gave one.
     """
+    # Said here, where it is read, if the sockets can have no place.
+    new_run_dir(sandbox_id)
     log = state_dir(sandbox_id) / "companion.log"
-    with log.open("wb") as errors:
+    with opened(log, "wb") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", module, sandbox_id],
             stdin=subprocess.PIPE,
@@ -72,8 +95,12 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
         )
     assert process.stdin and process.stdout
     with process.stdout:
-        process.stdin.write(json.dumps(dict(settings)).encode() + b"\n")
-        process.stdin.close()
+        # One that has ended already reads nothing, and its log says why.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(dict(settings)).encode() + b"\n")
+            process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         if not select.select([process.stdout], [], [], START_SECONDS)[0]:
             process.kill()
             raise SandboxError(
@@ -82,10 +109,25 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
             )
         reply = json.loads(process.stdout.readline() or b"null")
     if reply is None:
+        if living(sandbox_id):
+            _await_other(sandbox_id)
+            return
+        if folder := full():
+            raise no_room(folder)
         tail = log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise SandboxError("The process beside the sandbox ended at once.", why="".join(tail))
+        raise SandboxError("The process beside the sandbox ended at once.", why="".join(tail),
+                           fix=f"its log is {log}; python -m sandbox up tries again")  # fmt: skip
     if reply:
         raise SandboxError(**reply)
+
+
+def _await_other(sandbox_id: str) -> None:
+    """Wait until the companion that somebody else started in the same moment serves."""
+    deadline = time.monotonic() + START_SECONDS
+    while not (run_dir(sandbox_id) / "engine.sock").exists():
+        if time.monotonic() > deadline or not living(sandbox_id):
+            raise SandboxError("The process beside the sandbox, started elsewhere, does not serve.")
+        time.sleep(0.02)
 
 
 def tell(error: SandboxError | None = None) -> None:
@@ -102,28 +144,62 @@ def fields(error: SandboxError) -> dict[str, str]:
 
 
 def hold_alive(sandbox_id: str) -> None:
-    """Lock the file that says that this sandbox's companion lives. Raises BlockingIOError.
+    """Lock the file that says that this sandbox's companion lives, and write there where its
+    sockets are. Raises BlockingIOError if it has another companion.
 
     Only the end of this process drops the lock, so that no lock means no process.
     """
-    lock = os.open(state_dir(sandbox_id) / "alive", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    # Who asks whether we live holds the lock for a moment.
-    for left in range(20, -1, -1):
+    # The disk, the console and the logs that this process and its QEMU make are the owner's alone.
+    os.umask(0o077)
+    lock = os.open(alive_file(sandbox_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(lock)
+        os.ftruncate(lock, 0)
+        os.write(lock, os.fsencode(new_run_dir(sandbox_id)))
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _take(lock: int) -> None:
+    deadline = time.monotonic() + HOLD_SECONDS
+    while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if not left:
-                os.close(lock)
+            if time.monotonic() > deadline:
                 raise
-            time.sleep(0.05)
+        # Who asks shares the lock for a moment; a companion shares it with nobody.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        time.sleep(random.uniform(0, 0.002))
 
 
 def living(sandbox_id: str) -> bool:
     """Whether that sandbox's companion lives."""
+    return _held(alive_file(sandbox_id))
+
+
+def unreachable(sandbox_id: str) -> bool:
+    """Whether that sandbox's companion lives and its sockets are gone.
+
+    Takes up to STOP_SECONDS if so: one that starts has none yet, and one that ends no more.
+    """
+    deadline = time.monotonic() + STOP_SECONDS
+    while living(sandbox_id) and not run_dir(sandbox_id).exists():
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _held(path: Path) -> bool:
+    """Whether some process holds the lock on that file for itself alone."""
     try:
-        with (state_dir(sandbox_id) / "alive").open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with path.open("rb") as lock:
+            # Shared, so that two who ask do not take each other for the holder.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except FileNotFoundError:

@@ -8,16 +8,17 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine import assets, companion, image
-from sandbox.engine.base import LABEL, EngineState, Recipe, Site
+from sandbox.engine.base import LABEL, EngineState, OtherSandbox, Recipe, Site
 from sandbox.engine.daemon import Daemon, current, notes
 from sandbox.errors import SandboxError
-from sandbox.paths import run_dir, state_dir
+from sandbox.paths import opened, run_dir, state_dir
 from sandbox.progress import Progress
 
 if TYPE_CHECKING:
@@ -91,28 +92,67 @@ class DockerEngine:
         return self._bring_up(sandbox_id, recipe, internet, progress, fresh=True)
 
     def remove(self, sandbox_id: str) -> None:
-        """See ``Engine.remove``. Raises SandboxError if the sandbox's Engine does not answer."""
-        daemon = _saved(sandbox_id)
-        if daemon is None:
+        """See ``Engine.remove``. Raises SandboxError if the sandbox's Engine does not answer or
+        keeps something; the record of it stays, to try again with."""
+        from docker.errors import DockerException
+
+        record = _record(sandbox_id)
+        if not record.exists():
             return
-        client = daemon.connect()
-        _remove_all(client, sandbox_id)
-        client.close()
         _end_relay(sandbox_id)
+        daemon = _saved(sandbox_id)
+        try:
+            if daemon is None:
+                raise SandboxError(f"{record} does not say which Docker that was.")
+            client = daemon.connect()
+            _remove_all(client, sandbox_id)
+            client.close()
+        except (SandboxError, DockerException, OSError) as error:
+            label = f"label={LABEL}={sandbox_id}"
+            why = " ".join(filter(None, (getattr(error, "what", str(error)),
+                                         getattr(error, "why", ""))))  # fmt: skip
+            raise SandboxError(
+                f"The sandbox {sandbox_id!r} may have left containers, networks and volumes on "
+                f"{f'the Docker Engine at {daemon.url}' if daemon else 'a Docker Engine'}.",
+                why=why,
+                fix=f"start that Engine, then: python -m sandbox down --id {sandbox_id}\n"
+                "Or remove them there yourself:\n"
+                f"  docker rm -fv $(docker ps -aq --filter {label})\n"
+                f"  docker network rm $(docker network ls -q --filter {label})\n"
+                f"  docker volume rm $(docker volume ls -q --filter {label})\n"
+                f"If that Engine is gone for good, delete {record} and run down again.",
+            ) from error
         shutil.rmtree(run_dir(sandbox_id), ignore_errors=True)
         shutil.rmtree(state_dir(sandbox_id), ignore_errors=True)
 
     @staticmethod
+    def recorded(sandbox_id: str) -> bool:
+        """Whether that sandbox was made on some Docker and not removed there since."""
+        return _record(sandbox_id).exists()
+
+    @staticmethod
     def remove_images() -> list[str]:
-        """Remove the images that ``build`` made on the Engine of the moment; gives their names."""
+        """Remove the images that ``build`` made on the Engine of the moment; gives their names.
+
+        Raises SandboxError if that Engine keeps one.
+        """
+        from docker.errors import DockerException
+
         if DockerEngine.unusable():
             return []
-        client = current().connect()
-        built = client.images.list(filters={"label": image.LABEL})
-        names = [name for found in built for name in found.tags]
-        for name in names:
-            client.images.remove(name, force=True)
-        client.close()
+        try:
+            client = current().connect()
+            built = client.images.list(filters={"label": image.LABEL})
+            names = [name for found in built for name in found.tags]
+            for name in names:
+                client.images.remove(name, force=True)
+            client.close()
+        except (DockerException, OSError) as error:
+            raise SandboxError(
+                "Your Docker Engine kept the hosts' image.",
+                why=str(getattr(error, "explanation", "") or error),
+                fix=f"docker image ls --filter label={image.LABEL} lists it",
+            ) from error
         return names
 
     def state(self, sandbox_id: str) -> EngineState | None:
@@ -153,11 +193,18 @@ class DockerEngine:
             INTERNET: str(internet),
         }
         with companion.starting(sandbox_id, progress):
-            daemon = _saved(sandbox_id) if self.state(sandbox_id) else None
+            daemon = _saved(sandbox_id)
+            if daemon and not self.state(sandbox_id):
+                _require_answer(sandbox_id, daemon)
+                daemon = None
             daemon = daemon or current()
             client = daemon.connect()
             found = _containers(client, sandbox_id)
-            if fresh or not _matches(found, labels, recipe.hosts):
+            matches = _matches(found, labels, recipe.hosts)
+            if found and not (fresh or matches):
+                client.close()
+                raise OtherSandbox(_stopped(found))
+            if not matches or fresh:
                 _save(sandbox_id, daemon, recipe.hosts)
                 _end_relay(sandbox_id)
                 with _named(client, sandbox_id, recipe.lan):
@@ -192,6 +239,13 @@ def _matches(found: list[Container], labels: dict[str, str], names: tuple[str, .
     )
 
 
+def _stopped(found: list[Container]) -> str:
+    """Which of the hosts do not run, as OtherSandbox says it."""
+    names = [f"{container.name} is {container.status}" for container in found
+             if container.status != "running"]  # fmt: skip
+    return f"your Docker says that {', '.join(names)}" if names else ""
+
+
 def _state(sandbox_id: str, client: DockerClient, found: list[Container]) -> EngineState:
     labels = {name: value for name, value in found[0].labels.items() if "wire-by-wire." in name}
     version = client.version()
@@ -204,19 +258,31 @@ def _state(sandbox_id: str, client: DockerClient, found: list[Container]) -> Eng
 
 
 def _remove_all(client: DockerClient, sandbox_id: str) -> None:
-    """Remove everything there with that sandbox's label. Nothing there is no error."""
-    from docker.errors import NotFound
+    """Remove everything there with that sandbox's label. Nothing there is no error.
+
+    What cannot be removed does not keep the rest: SandboxError names it at the end.
+    """
+    from docker.errors import APIError, NotFound
 
     filters = {"label": f"{LABEL}={sandbox_id}"}
+    left = []
+
+    def attempt(name: str, remove: Callable[[], None]) -> None:
+        try:
+            remove()
+        except NotFound:
+            pass
+        except APIError as error:
+            left.append(f"{name}: {error.explanation or error}")
+
     for container in _containers(client, sandbox_id):
-        with contextlib.suppress(NotFound):
-            container.remove(force=True, v=True)
+        attempt(f"the container {container.name}", partial(container.remove, force=True, v=True))
     for network in client.networks.list(filters=filters):
-        with contextlib.suppress(NotFound):
-            network.remove()
+        attempt(f"the network {network.name}", network.remove)
     for volume in client.volumes.list(filters=filters):
-        with contextlib.suppress(NotFound):
-            volume.remove(force=True)
+        attempt(f"the volume {volume.name}", partial(volume.remove, force=True))
+    if left:
+        raise SandboxError("Your Docker Engine keeps what it was to remove.", why="; ".join(left))
 
 
 @contextmanager
@@ -301,7 +367,25 @@ def _save(sandbox_id: str, daemon: Daemon, hosts: tuple[str, ...]) -> None:
         "scope": _scope(sandbox_id),
         "hosts": hosts,
     }
-    _record(sandbox_id).write_text(json.dumps(settings))
+    # In one step: half a record would lose what is on that Engine.
+    new = _record(sandbox_id).with_suffix(".new")
+    with opened(new, "w") as file:
+        json.dump(settings, file)
+    new.replace(_record(sandbox_id))
+
+
+def _require_answer(sandbox_id: str, daemon: Daemon) -> None:
+    """Raise SandboxError if the Engine that the record names is silent: a start on another one
+    would overwrite the record of what is there."""
+    try:
+        daemon.connect().close()
+    except SandboxError as error:
+        raise SandboxError(
+            f"The sandbox {sandbox_id!r} has hosts on the Docker Engine at {daemon.url}, "
+            "which does not answer.",
+            why=error.why,
+            fix=f"start that Engine, or see what python -m sandbox down --id {sandbox_id} says",
+        ) from error
 
 
 def _saved(sandbox_id: str) -> Daemon | None:

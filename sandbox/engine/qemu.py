@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import socket
@@ -38,6 +39,9 @@ __all__ = [
 QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 8.0
 ANSWER_SECONDS = 30.0
+FORCED_PROBE_SECONDS = 40.0
+VERSION_SECONDS = 20.0
+_UNTRIED = "/dev/kvm opens, and is tried when the assets are built"
 # A guest whose kernel panics ends QEMU without a word of QEMU's own: -no-reboot.
 PANIC = "Kernel panic"
 _CMDLINE = (
@@ -79,15 +83,32 @@ class VMSpec:
 def version() -> str:
     """QEMU's version, such as ``7.2.22``.
 
-    Raises SandboxError if QEMU is not installed.
+    Raises SandboxError if QEMU is not installed or does not say it.
     """
     if not shutil.which(QEMU):
         raise SandboxError(
             f"{QEMU} is not installed.",
             fix="on Debian or Ubuntu: sudo apt install qemu-system-x86 qemu-utils",
         )
-    text = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
-    return text.split("version ", 1)[1].split()[0]
+    try:
+        done = subprocess.run(
+            [QEMU, "--version"], check=False, capture_output=True, stdin=subprocess.DEVNULL,
+            timeout=VERSION_SECONDS,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        why = str(error)
+    else:
+        found = re.search(rb"version (\d\S*)", done.stdout)
+        if found and not done.returncode:
+            return found[1].decode(errors="replace")
+        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-3:]
+        why = "\n".join(said) or f"it ended with status {done.returncode} and said nothing"
+    raise SandboxError(
+        f"{shutil.which(QEMU)} does not say its version, so it cannot run the VM.",
+        why=why,
+        fix="on Debian or Ubuntu: sudo apt install --reinstall qemu-system-x86; or set "
+        "SANDBOX_ENGINE=docker to use a Docker that runs",
+    )
 
 
 def accelerator(base: Path | None = None) -> tuple[str, str]:
@@ -96,30 +117,51 @@ def accelerator(base: Path | None = None) -> tuple[str, str]:
     base: folder of the base assets. With them, KVM counts only once it has run the VM's own
     kernel to its first process: a device node that opens says little inside clouds'
     containers. The outcome is kept until QEMU, the kernel here or the assets change.
+
+    Raises SandboxError if SANDBOX_ACCELERATOR names one that does not work or does not exist.
     """
     chosen = os.environ.get("SANDBOX_ACCELERATOR")
-    if chosen in ("kvm", "tcg"):
+    if chosen not in (None, "", "kvm", "tcg"):
+        raise SandboxError(
+            f"SANDBOX_ACCELERATOR is {chosen!r}.",
+            fix="set it to kvm or to tcg, or unset it to have the faster one that works",
+        )
+    if chosen == "tcg":
         return chosen, "SANDBOX_ACCELERATOR says so"
+    # A machine on which KVM is slow gets more time when it is asked for.
+    name, reason = _found(base, PROBE_SECONDS if not chosen else FORCED_PROBE_SECONDS)
+    if not chosen:
+        return name, reason
+    if name == "tcg" and reason != _UNTRIED:
+        raise SandboxError(
+            "SANDBOX_ACCELERATOR is kvm, and KVM does not work here.",
+            why=reason,
+            fix="unset SANDBOX_ACCELERATOR: the VM then runs without KVM, only slower",
+        )
+    return "kvm", "SANDBOX_ACCELERATOR says so"
+
+
+def _found(base: Path | None, seconds: float) -> tuple[str, str]:
+    """The faster accelerator that works; KVM has so many seconds to run the kernel."""
     if not os.path.exists("/dev/kvm"):
         return "tcg", "there is no /dev/kvm"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg", "this account may not open /dev/kvm"
     if base is None:
-        return "tcg", "/dev/kvm opens, and is tried when the assets are built"
-    key = [version(), platform.release(), platform.version(), cpu(), base.name]
+        return "tcg", _UNTRIED
+    key = [version(), platform.release(), platform.version(), cpu(), base.name, seconds]
     record = cache_dir() / "accelerator.json"
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(record.read_text())
         if known["key"] == key:
             return known["name"], known["reason"]
-    if _kvm_boots(base):
+    if _kvm_boots(base, seconds):
         name, reason = "kvm", "/dev/kvm ran the kernel"
     else:
-        name, reason = (
-            "tcg",
-            f"/dev/kvm opens, but ran no kernel within {PROBE_SECONDS:.0f} s",
-        )
-    record.write_text(json.dumps({"key": key, "name": name, "reason": reason}))
+        name, reason = "tcg", f"/dev/kvm opens, but ran no kernel within {seconds:.0f} s"
+    # Where it cannot be kept, it is tried again.
+    with contextlib.suppress(OSError):
+        record.write_text(json.dumps({"key": key, "name": name, "reason": reason}))
     return name, reason
 
 
@@ -132,7 +174,7 @@ def cpu() -> str:
     return platform.processor()
 
 
-def _kvm_boots(base: Path) -> bool:
+def _kvm_boots(base: Path, seconds: float) -> bool:
     process = subprocess.Popen(
         child.bound(
             [QEMU, *_machine("kvm"), "-m", "256", "-kernel", str(base / "vmlinuz"),
@@ -143,7 +185,7 @@ def _kvm_boots(base: Path) -> bool:
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        return process.wait(PROBE_SECONDS) == 0
+        return process.wait(seconds) == 0
     except subprocess.TimeoutExpired:
         return False
     finally:

@@ -20,7 +20,7 @@ from sandbox.engine import assets, link, qemu
 from sandbox.engine.base import LABEL, Recipe, Site
 from sandbox.errors import SandboxError
 from sandbox.guest.mux import Loop, Mux
-from sandbox.paths import cache_dir, run_root
+from sandbox.paths import cache_dir, opened, run_root
 from sandbox.progress import Progress
 
 if TYPE_CHECKING:
@@ -178,7 +178,8 @@ def _boot_and_save(
         thread.join(5)
         for listener in listeners:
             listener.close()
-    subprocess.run(["fallocate", "--dig-holes", folder / "ram"], check=True, capture_output=True)
+    # It saves room, where the file system can.
+    subprocess.run(["fallocate", "--dig-holes", folder / "ram"], check=False, capture_output=True)
 
 
 def _engine(url: str, process: subprocess.Popen[bytes], folder: Path) -> DockerClient:
@@ -208,7 +209,7 @@ def _ended(process: subprocess.Popen[bytes], folder: Path) -> SandboxError:
 
 
 def _keep_logs(folder: Path) -> None:
-    with (cache_dir() / "last-failed-boot.log").open("wb") as kept:
+    with opened(cache_dir() / "last-failed-boot.log", "wb") as kept:
         for name in ("log", "console"):
             if (folder / name).exists():
                 with (folder / name).open("rb") as source:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.engine import archive, assets, companion, control, disk, qemu, snapshot
-from sandbox.engine.base import EngineState, Recipe
+from sandbox.engine.base import EngineState, OtherSandbox, Recipe
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir, run_dir, state_dir
 from sandbox.progress import Progress
@@ -63,6 +63,8 @@ class VMEngine:
                 if found.problem:
                     raise found.problem
                 return found
+            if told:
+                raise OtherSandbox("")
             self.stop(sandbox_id)
             folder = self._snapshot(recipe, progress)
             base = assets.base(progress)
@@ -179,10 +181,10 @@ def _idle() -> float:
 
 def _matches(told: dict[str, Any], recipe: Recipe, internet: bool) -> bool:
     """Whether the VM that runs is the one that this version of the course would start."""
-    return (told["recipe"], told["internet"], told["base"]) == (
+    return (told["recipe"], told["internet"], Path(told["base"]).name) == (
         recipe.key,
         internet,
-        str(assets.base_path()),
+        assets.base_path().name,
     )
 
 

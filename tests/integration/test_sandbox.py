@@ -155,6 +155,35 @@ def test_a_killed_kernel_finds_its_hosts_again(fresh):
     assert sandbox.up(2).host("a").run("ls /root").stdout == "mark\n"
 
 
+def test_a_terminal_with_another_environment_finds_the_same_sandbox(fresh):
+    pid = VMEngine().state(fresh.id).pid
+    with tempfile.TemporaryDirectory(prefix="w") as folder:
+        up = subprocess.run(
+            [sys.executable, "-m", "sandbox", "up"], capture_output=True, text=True, check=False,
+            env={**os.environ, "XDG_RUNTIME_DIR": folder, "TMPDIR": folder},
+        )  # fmt: skip
+        assert up.returncode == 0, up.stderr
+        assert not [*Path(folder).rglob("*.sock")]
+    assert VMEngine().state(fresh.id).pid == pid
+
+
+def test_a_sandbox_of_another_version_stays_until_it_may_go(fresh, monkeypatch):
+    ok(fresh.host("a"), "touch /root/mark; docker network create mine")
+    mine = assets.base_path()
+    with monkeypatch.context() as upgraded:
+        upgraded.setattr(assets, "base_path", lambda: mine.with_name("base-0123456789ab"))
+        with pytest.raises(SandboxError, match="was left as it is") as caught:
+            sandbox.up(2)
+        assert "another version" in caught.value.why
+        assert "host-a: 0 containers, 1 network of yours" in caught.value.why
+        assert ok(sandbox.find().host("a"), "ls /root") == "mark"
+    for other in ({"hosts": 3}, {"internet": True}):
+        with pytest.raises(SandboxError, match="was left as it is"):
+            sandbox.up(**other)
+    assert sandbox.up(2).host("a").run("ls /root").stdout == "mark\n"
+    assert sandbox.up(2, fresh=True).host("a").run("ls /root").stdout == ""
+
+
 def test_a_killed_vm_is_recovered_by_up(fresh):
     os.kill(VMEngine().state(fresh.id).pid, signal.SIGKILL)
     assert sandbox.up(2).host("a").run("true").code == 0

@@ -43,7 +43,7 @@ def test_what_is_unpacked_is_what_was_packed(built, tmp_path, monkeypatch, compr
     monkeypatch.setenv("WIRE_BY_WIRE_HOSTS", str(file.parent))
     archive.unpack(Quiet())
     base, snapshot = assets.base_path(), cache_dir() / "snapshot-1"
-    assert base.parent == snapshot.parent == tmp_path / "other"
+    assert base.parent == snapshot.parent == tmp_path / "other" / "wire-by-wire"
     assert assets.complete(base)
     assert assets.complete(snapshot)
     for name in ("ram", "state"):
@@ -52,7 +52,7 @@ def test_what_is_unpacked_is_what_was_packed(built, tmp_path, monkeypatch, compr
     assert (disk.stat().st_size, disk.stat().st_blocks * 512 < 2**20) == (2**30, True)
     assert os.pread(disk.open("rb").fileno(), 4, 2**20) == b"here"
     assert sorted(path.name for path in cache_dir().iterdir()) == sorted(
-        ["build.lock", base.name, "snapshot-1"]
+        ["CACHEDIR.TAG", "build.lock", base.name, "snapshot-1"]
     )
     # What is there already stays, whatever has become of the archive.
     file.write_bytes(b"")
@@ -102,7 +102,7 @@ def test_a_damaged_archive_is_one_message_and_leaves_nothing(built, tmp_path, mo
         archive.unpack(Quiet())
     assert "tar: " in caught.value.why
     assert "unset WIRE_BY_WIRE_HOSTS" in caught.value.fix
-    assert [path.name for path in cache_dir().iterdir()] == ["build.lock"]
+    assert sorted(path.name for path in cache_dir().iterdir()) == ["CACHEDIR.TAG", "build.lock"]
 
 
 def test_an_archive_of_another_version_is_not_offered(built, tmp_path, monkeypatch):

@@ -43,7 +43,7 @@ def test_an_interrupted_build_leaves_nothing(cache):
     with pytest.raises(KeyboardInterrupt), assets.building(folder, Quiet()) as fresh:
         (fresh / "file").write_bytes(b"half")
         raise KeyboardInterrupt
-    assert sorted(p.name for p in cache_dir().iterdir()) == ["build.lock"]
+    assert sorted(p.name for p in cache_dir().iterdir()) == ["CACHEDIR.TAG", "build.lock"]
 
 
 def test_what_a_killed_build_left_is_removed_by_the_next(cache):
@@ -57,7 +57,7 @@ def test_a_full_disk_says_so_and_leaves_nothing(cache):
     with pytest.raises(SandboxError, match="make room") as caught, building:
         raise OSError(28, "No space left on device")
     assert "No space left" in caught.value.why
-    assert sorted(p.name for p in cache_dir().iterdir()) == ["build.lock"]
+    assert sorted(p.name for p in cache_dir().iterdir()) == ["CACHEDIR.TAG", "build.lock"]
 
 
 def test_too_little_room_is_said_before_the_work(cache, monkeypatch):
