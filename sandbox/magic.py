@@ -6,7 +6,9 @@ import argparse
 import contextlib
 import shlex
 import sys
+import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, NoReturn
 
 from sandbox import record, shell
@@ -126,6 +128,16 @@ class _Head:
             self._write(f"… {self._seen - self._limit} more lines\n")
 
 
+def _show_interrupt(
+    ipython: Any, kind: type, error: Any, stack: TracebackType | None, tb_offset: int | None = None
+) -> None:
+    """Show an interrupt that came while one of our calls waited in one line, others as ever."""
+    names = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(stack))
+    if any(name.partition(".")[0] == "sandbox" for name in names):
+        error._render_traceback_ = lambda: ["KeyboardInterrupt: You interrupted this cell."]
+    ipython.showtraceback((kind, error, stack), tb_offset=tb_offset)
+
+
 def load_ipython_extension(ipython: Any = None) -> None:
     """Register the magic with IPython, if this runs in it. ``import sandbox`` does so."""
     if ipython is None:
@@ -146,6 +158,7 @@ def load_ipython_extension(ipython: Any = None) -> None:
         return [*(found.hosts if found else ()), "--expect-failure", "--head", "--diff", "--save"]
 
     ipython.register_magic_function(magic, "cell", "host")
+    ipython.set_custom_exc((KeyboardInterrupt,), _show_interrupt)
     ipython.set_hook("complete_command", complete, str_key="%%host")
     # A lesson can be read where nothing can be kept; its quiz says so.
     with contextlib.suppress(SandboxError):

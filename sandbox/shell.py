@@ -262,7 +262,8 @@ _HINT = re.compile(
 )
 _TROUBLE = re.compile(
     r"error|fail|fatal|can(no|')t|could(n't| not)|unable|no such"
-    r"|not (found|permitted|supported|running|known|a |an |set|in )|no route|denied|refused|unreachable|time(d )?out|invalid|unknown"
+    r"|not (found|permitted|supported|running|known|a |an |set|in )|no route|denied"
+    r"|refused|unreachable|time(d )?out|invalid|unknown"
     r"|unrecogni[sz]ed|unexpected|missing|already|do(es)?(n't| not) exist|conflict|require|too many"
     r"|bad |killed|100% packet loss|unbound|exists|must |in use|no space|reset by peer|exception",
     re.I,

@@ -32,7 +32,7 @@ FAILS = [
     ("{ true; ls /none; } | cat", "ls /none", 2, NONE),
     ("f() { ls /none; }\nf", "ls /none", 2, NONE),
     ("f() { ls /none; }\nf | cat", "ls /none", 2, NONE),
-    ("ls /none | yes | head -1", "ls /none", 2, NONE),
+    ("ls /none | sh -c 'sleep 0.2; yes' | head -1", "ls /none", 2, NONE),
     ("yes | head -1 | grep nothing", "grep nothing", 1, ""),
     ("yes | false", "false", 1, ""),
     ("echo a | cat; ls /none | cat; echo b | cat", "ls /none", 2, NONE),
