@@ -25,6 +25,7 @@ def _up(options: argparse.Namespace) -> int:
         needs=options.needs,
         internet=options.internet,
         fresh=options.fresh,
+        leave_lab=options.leave_lab,
         id=options.id,
         progress=TextProgress(),
     )
@@ -180,6 +181,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
     up.add_argument("--internet", action="store_true", help="let the hosts out to the network")
     up.add_argument("--fresh", action="store_true", help="exactly that many, as new")
+    up.add_argument("--leave-lab", action="store_true",
+                    help="replace the hosts even in the middle of a lab on them")  # fmt: skip
     up.add_argument("--needs", nargs="+", default=[], metavar="CAPABILITY",
                     help="what the hosts must be able to do, such as: ipvlan ipvs")  # fmt: skip
     down = command("down", _down, "remove a sandbox and everything in it")

@@ -86,7 +86,7 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
     if options.expect_failure:
         if not failure:
             raise CellFailed(f"This cell was expected to fail on {target.name}, and did not.")
-        write(f"[status {failure.status}, as expected]\n")
+        write(f"[status {code if code != shell.SIGPIPE else failure.status}, as expected]\n")
 
 
 def save(target: Host, path: str, text: str, write: Callable[[str], object]) -> None:

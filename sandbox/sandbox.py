@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from sandbox import capabilities, hosts
+from sandbox import capabilities, hosts, record
 from sandbox.engine import choose as engines
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, advice
 from sandbox.host import Host
 from sandbox.progress import Progress, best
 
@@ -26,6 +26,7 @@ __all__ = [
     "down",
     "find",
     "host",
+    "keep_lab",
     "reset",
     "resets",
     "running",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 SETTLE_SECONDS = 3.0
+# On each host while a lab is set up on it: the lab's name, "/", more. A host as new has none.
+LAB_MARKER = "/run/wire-by-wire/lab"
 # How often each sandbox was put back as new from here; views forget what was before.
 resets: Counter[str] = Counter()
 
@@ -110,6 +113,7 @@ def up(
     needs: Iterable[str] = (),
     internet: bool = False,
     fresh: bool = False,
+    leave_lab: bool = False,
     id: str | None = None,
     progress: Progress | None = None,
 ) -> Sandbox:
@@ -120,9 +124,11 @@ def up(
     internet: let the hosts reach the networks of this machine. Off: they reach each other.
     fresh: exactly that many, as new; without it, those that run already stay as they are, and
         there may be more of them.
+    leave_lab: replace the hosts even though you have begun a lab on them and not finished it.
     id: a name, when several sandboxes run beside each other.
 
-    Raises SandboxError when no engine works here, or when a need is not met.
+    Raises SandboxError when no engine works here, when a need is not met, or when a lab is under
+    way on hosts that would be replaced.
     """
     from sandbox import hosts as host_plan
 
@@ -132,6 +138,15 @@ def up(
     found = find(sandbox_id)
     if found and not fresh and found.internet == internet and len(found.hosts) >= hosts:
         recipe = host_plan.recipe(len(found.hosts))
+    elif found and not leave_lab:
+        more = ("", "") if not internet else (", internet=True", " --internet")
+        keep_lab(
+            found,
+            advice(
+                f"sandbox.up({hosts}, fresh=True, leave_lab=True{more[0]})",
+                f"python -m sandbox up --hosts {hosts} --fresh --leave-lab{more[1]}",
+            ),
+        )
     engine = engines.choose(sandbox_id)
     renew = fresh and found
     if renew:
@@ -144,6 +159,39 @@ def up(
         capabilities.require(sandbox.host("a"), needs, engine.name)
     shown.done(f"{_listed(sandbox.hosts)} up")
     return sandbox
+
+
+def keep_lab(sandbox: Sandbox, replace: str, *, other_than: str = "") -> None:
+    """Refuse to replace hosts on which a lab is under way.
+
+    replace: what to do to replace them all the same.  other_than: a lab that may be replaced.
+
+    Raises SandboxError.
+    """
+    labs = record.under_way()
+    if not labs:
+        return
+    try:
+        said = sandbox.host("a").run(["cat", LAB_MARKER], timeout=10).stdout
+    except SandboxError:
+        # A host that does not answer can only be replaced.
+        return
+    name = said.partition("/")[0]
+    if name == other_than or name not in labs:
+        return
+    lab, id = labs[name], "second" if sandbox.id != "second" else "third"
+    minutes = int((time.time() - lab["started"]) / 60)
+    keep = advice(
+        f"run %env SANDBOX_ID={id} in a cell above, then this cell again",
+        f"set SANDBOX_ID={id}, then run this again",
+    )
+    raise SandboxError(
+        f"You are in the middle of the lab {name} on these hosts. This would erase your work.",
+        why=f"you started it {minutes} min ago; your best result so far is {lab['best']} of "
+        f"{lab['points']} points",
+        fix=f"finish the lab first. To keep it and work on other hosts now, {keep}. "
+        f"To give the lab up: {replace}",
+    )
 
 
 def find(id: str | None = None) -> Sandbox | None:

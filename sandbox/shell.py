@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-__all__ = ["Failure", "argv", "failure"]
+__all__ = ["SIGPIPE", "TAIL", "Failure", "argv", "failure"]
 
 # Both outputs go to one place, in the order they came, as in a terminal. What bash says about
 # commands that failed goes where nothing else does (descriptor 9), as fields that end with NUL:
@@ -44,7 +44,8 @@ _PRELUDE = (
     f"trap '{_ERR}' ERR; trap '{_EXIT}' EXIT\n"
 )  # fmt: skip
 _LINES = _PRELUDE.count("\n")
-_SIGPIPE = 141
+# A command that a signal ended has the status 128 and its number.
+SIGPIPE = 128 + signal.SIGPIPE
 _UNREAD = "bash: -c: line "
 _HAD_ENOUGH = (
     "The last command of the pipeline stopped reading before the others had written all. "
@@ -95,7 +96,7 @@ def failure(cell: str, code: int, report: bytes, output: bytes) -> Failure | Non
     end = next((it for it in events if it.kind == "exit" and it.statuses[:1] == (code,)), None)
     last = end.command if end else ""
     left = last.startswith(("exit", "exec"))
-    if end and code == _SIGPIPE and not left:
+    if end and code == SIGPIPE and not left:
         if any(it.kind == "passed" and it.depth == 0 and it.command == last for it in events):
             return None
         return Failure(_short(f"… | {last}"), code, _HAD_ENOUGH)
@@ -139,17 +140,17 @@ def _events(report: bytes) -> list[_Event]:
 def _culprit(cell: str, fatal: _Event, events: list[_Event], text: str) -> tuple[str, int]:
     """The command that ended the cell, and its status."""
     statuses = fatal.statuses
-    # The one that bash goes by is the last that failed, if it is not one whose reader had enough.
-    failed = [n for n, it in enumerate(statuses) if it not in (0, _SIGPIPE)]
+    # What fails first is mostly why those after it do; one whose reader had enough is not it.
+    failed = [n for n, it in enumerate(statuses) if it not in (0, SIGPIPE)]
     if not failed:
         failed = [n for n, it in enumerate(statuses) if it] or [0]
-    status = statuses[failed[-1]] or 1
+    status = statuses[failed[0]] or 1
     # What failed in a subshell that ends with its first failure is named by that.
     inner = [it for it in events if it.fatal and it.depth and it.statuses[-1:] == (status,)]
     if inner and (len(statuses) > 1 or fatal.command.startswith("(")):
         return inner[-1].command, status
     if len(statuses) > 1:
-        parts = _parts(cell, fatal, failed[-1])
+        parts = _parts(cell, fatal, failed[0])
         if len(parts) > 1:
             parts = [it for it in parts if _reason(text, it, False)]
         part = parts[0] if len(parts) == 1 else ""

@@ -35,6 +35,7 @@ FAILS = [
     ("ls /none | sh -c 'sleep 0.2; yes' | head -1", "ls /none", 2, NONE),
     ("yes | head -1 | grep nothing", "grep nothing", 1, ""),
     ("yes | false", "false", 1, ""),
+    ("ls /none | grep x | head -1", "ls /none", 2, NONE),
     ("echo a | cat; ls /none | cat; echo b | cat", "ls /none", 2, NONE),
     ("ls /none | cat && echo hi", "ls /none", 2, NONE),
     ("false || ls /none && true", "ls /none", 2, NONE),
