@@ -27,6 +27,7 @@ def _up(options: argparse.Namespace) -> int:
         needs=options.needs,
         internet=options.internet,
         fresh=options.fresh,
+        leave_lab=options.leave_lab,
         id=options.id,
         progress=TextProgress(),
     )
@@ -232,6 +233,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="exactly that many, as new; deletes what is in those that run",
     )
+    up.add_argument("--leave-lab", action="store_true",
+                    help="replace the hosts even in the middle of a lab on them")  # fmt: skip
     up.add_argument("--needs", nargs="+", default=[], metavar="CAPABILITY",
                     help="what the hosts must be able to do, such as: ipvlan ipvs")  # fmt: skip
     down = command("down", _down, "remove a sandbox and everything in it")

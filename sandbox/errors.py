@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["CellFailed", "SandboxError"]
+import sys
+
+__all__ = ["CellFailed", "SandboxError", "advice"]
+
+
+def advice(notebook: str, terminal: str) -> str:
+    """What to do, in the language of the place where it is read: Python in a notebook (or in
+    IPython), a shell command elsewhere.
+    """
+    ipython = sys.modules.get("IPython")
+    return notebook if ipython and ipython.get_ipython() else terminal
 
 
 class SandboxError(Exception):

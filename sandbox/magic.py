@@ -6,25 +6,19 @@ import argparse
 import contextlib
 import shlex
 import sys
+import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, NoReturn
 
-from sandbox import record
+from sandbox import record, shell
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.guest import agent
 from sandbox.host import Host, text_writer
 from sandbox.model.difference import diff
 from sandbox.sandbox import find, host, settled, snapshot
 
-__all__ = ["PRELUDE", "cell_options", "load_ipython_extension", "run_cell", "save"]
-
-# Both outputs go to one place, in the order they came, as in a terminal. What the shell says
-# about the line that failed goes where nothing else does.
-PRELUDE = (
-    "exec 9>&2 2>&1\n"
-    "set -eE -o pipefail\n"
-    """trap 'printf "%s\\n%s" "$?" "$BASH_COMMAND" >&9' ERR\n"""
-)
+__all__ = ["cell_options", "load_ipython_extension", "run_cell", "save"]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -78,23 +72,21 @@ def run_cell(line: str, cell: str, write: Callable[[str], object]) -> None:
         nonlocal tail
         if kind == agent.STDOUT:
             take(data)
-            tail = (tail + data)[-1000:]
+            tail = (tail + data)[-shell.TAIL :]
         else:
             report.append(data)
 
-    code = target.stream(["bash", "-c", PRELUDE + cell], output)
+    code = target.stream(shell.argv(cell), output)
     head.end()
     if before:
         write(f"{diff(before, settled(target.name))}\n")
-    status, _, command = b"".join(report).decode(errors="replace").partition("\n")
-    if code and not options.expect_failure:
-        failed = f"{command or cell.strip()!r} ended with status {status or code}"
-        last = tail.decode(errors="replace").strip().rpartition("\n")[2]
-        raise CellFailed(f"On {target.name}, {failed}.", why=last)
+    failure = shell.failure(cell, code, b"".join(report), tail)
+    if failure and not options.expect_failure:
+        raise CellFailed(f"On {target.name}, {failure}.", why=failure.reason)
     if options.expect_failure:
-        if not code:
+        if not failure:
             raise CellFailed(f"This cell was expected to fail on {target.name}, and did not.")
-        write(f"[status {status or code}, as expected]\n")
+        write(f"[status {code if code != shell.SIGPIPE else failure.status}, as expected]\n")
 
 
 def save(target: Host, path: str, text: str, write: Callable[[str], object]) -> None:
@@ -136,12 +128,22 @@ class _Head:
             self._write(f"… {self._seen - self._limit} more lines\n")
 
 
-def load_ipython_extension(shell: Any = None) -> None:
+def _show_interrupt(
+    ipython: Any, kind: type, error: Any, stack: TracebackType | None, tb_offset: int | None = None
+) -> None:
+    """Show an interrupt that came while one of our calls waited in one line, others as ever."""
+    names = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(stack))
+    if any(name.partition(".")[0] == "sandbox" for name in names):
+        error._render_traceback_ = lambda: ["KeyboardInterrupt: You interrupted this cell."]
+    ipython.showtraceback((kind, error, stack), tb_offset=tb_offset)
+
+
+def load_ipython_extension(ipython: Any = None) -> None:
     """Register the magic with IPython, if this runs in it. ``import sandbox`` does so."""
-    if shell is None:
-        ipython = sys.modules.get("IPython")
-        shell = ipython.get_ipython() if ipython else None
-    if shell is None:
+    if ipython is None:
+        module = sys.modules.get("IPython")
+        ipython = module.get_ipython() if module else None
+    if ipython is None:
         return
 
     def write(text: str) -> None:
@@ -155,8 +157,9 @@ def load_ipython_extension(shell: Any = None) -> None:
         found = find()
         return [*(found.hosts if found else ()), "--expect-failure", "--head", "--diff", "--save"]
 
-    shell.register_magic_function(magic, "cell", "host")
-    shell.set_hook("complete_command", complete, str_key="%%host")
+    ipython.register_magic_function(magic, "cell", "host")
+    ipython.set_custom_exc((KeyboardInterrupt,), _show_interrupt)
+    ipython.set_hook("complete_command", complete, str_key="%%host")
     # A lesson can be read where nothing can be kept; its quiz says so.
     with contextlib.suppress(SandboxError):
         record.begin_lesson()

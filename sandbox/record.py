@@ -28,6 +28,7 @@ __all__ = [
     "path",
     "read",
     "start_path",
+    "under_way",
 ]
 
 VERSION = 1
@@ -132,11 +133,26 @@ def learner(name: str | None = None) -> str:
 
 def of_lab(name: str) -> dict[str, Any]:
     """What is kept of a lab: ``started`` (seconds since 1970), ``hints`` by task's title,
-    ``answers`` by question, ``best`` and ``points``, ``done`` (seconds it took, or None)."""
+    ``answers`` by question, ``best`` and ``points``, ``done`` (seconds it took, or None),
+    ``finished``, whether all was done since it was last begun."""
     return {
         "started": 0.0, "hints": {}, "answers": {}, "best": 0, "points": 0, "done": None,
         **read()["labs"].get(name, {}),
     }  # fmt: skip
+
+
+def under_way() -> dict[str, dict[str, Any]]:
+    """The labs that were begun and not finished since, by name, each as ``of_lab`` gives it.
+
+    Raises SandboxError if the record is not in order.
+    """
+    labs = {name: of_lab(name) for name in read()["labs"]}
+    # Earlier versions kept only that a lab had once been done.
+    return {
+        name: lab
+        for name, lab in labs.items()
+        if lab["started"] and not lab.get("finished", lab["done"] is not None)
+    }
 
 
 def begin(name: str, points: int, start: dict[str, dict[str, Any]]) -> None:
@@ -151,7 +167,7 @@ def begin(name: str, points: int, start: dict[str, dict[str, Any]]) -> None:
         before = kept["labs"].get(name, {})
         kept["labs"][name] = {
             "started": time.time(), "hints": {}, "answers": {}, "best": before.get("best", 0),
-            "points": points, "done": before.get("done"),
+            "points": points, "done": before.get("done"), "finished": False,
         }  # fmt: skip
 
     change(make)

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from sandbox import capabilities, hosts
+from sandbox import capabilities, hosts, record
 from sandbox.engine import choose as engines
 from sandbox.engine import companion
 from sandbox.engine.base import OtherSandbox
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, advice
 from sandbox.host import Host
 from sandbox.paths import ID, explained
 from sandbox.progress import Progress, best
@@ -28,6 +28,7 @@ __all__ = [
     "down",
     "find",
     "host",
+    "keep_lab",
     "reset",
     "resets",
     "running",
@@ -39,6 +40,8 @@ __all__ = [
 SETTLE_SECONDS = 3.0
 # Networks that an Engine makes by itself, with swarm or without.
 OWN_NETWORKS = {"bridge", "host", "none", "docker_gwbridge", "ingress"}
+# On each host while a lab is set up on it: the lab's name, "/", more. A host as new has none.
+LAB_MARKER = "/run/wire-by-wire/lab"
 # How often each sandbox was put back as new from here; views forget what was before.
 resets: Counter[str] = Counter()
 
@@ -115,6 +118,7 @@ def up(
     needs: Iterable[str] = (),
     internet: bool = False,
     fresh: bool = False,
+    leave_lab: bool = False,
     id: str | None = None,
     progress: Progress | None = None,
 ) -> Sandbox:
@@ -125,11 +129,13 @@ def up(
     internet: let the hosts reach the networks of this machine. Off: they reach each other.
     fresh: exactly that many, as new, whatever is in those that run; without it, those that run
         already stay as they are, and there may be more of them.
+    leave_lab: replace the hosts even though you have begun a lab on them and not finished it.
     id: a name, when several sandboxes run beside each other.
 
-    Raises SandboxError when no engine works here, when a need is not met, and without ``fresh``
-    when the sandbox that runs would have to be replaced: it has fewer hosts, the other
-    ``internet``, or was started by another version of the course. It then goes on as it is.
+    Raises SandboxError when no engine works here, when a need is not met, when a lab is under way
+    on hosts that would be replaced, and without ``fresh`` when the sandbox that runs would have to
+    be replaced: it has fewer hosts, the other ``internet``, or was started by another version of
+    the course. It then goes on as it is.
     """
     from sandbox import hosts as host_plan
 
@@ -143,8 +149,17 @@ def up(
         raise SandboxError(
             f"The sandbox {sandbox_id!r} runs, but nothing can reach it any more.",
             why="the folder of its sockets is gone; logging out may remove it",
-            fix="to replace the sandbox and all in it: sandbox.up(fresh=True) in a notebook, "
-            "python -m sandbox up --fresh in a terminal",
+            fix="to replace the sandbox and all in it: "
+            + advice("sandbox.up(fresh=True)", "python -m sandbox up --fresh"),
+        )
+    if found and fresh and not leave_lab:
+        more = ("", "") if not internet else (", internet=True", " --internet")
+        keep_lab(
+            found,
+            advice(
+                f"sandbox.up({hosts}, fresh=True, leave_lab=True{more[0]})",
+                f"python -m sandbox up --hosts {hosts} --fresh --leave-lab{more[1]}",
+            ),
         )
     engine = engines.choose(sandbox_id)
     renew = fresh and found
@@ -211,6 +226,39 @@ def _inside(host: Host) -> str:
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def keep_lab(sandbox: Sandbox, replace: str, *, other_than: str = "") -> None:
+    """Refuse to replace hosts on which a lab is under way.
+
+    replace: what to do to replace them all the same.  other_than: a lab that may be replaced.
+
+    Raises SandboxError.
+    """
+    labs = record.under_way()
+    if not labs:
+        return
+    try:
+        said = sandbox.host("a").run(["cat", LAB_MARKER], timeout=10).stdout
+    except SandboxError:
+        # A host that does not answer can only be replaced.
+        return
+    name = said.partition("/")[0]
+    if name == other_than or name not in labs:
+        return
+    lab, id = labs[name], "second" if sandbox.id != "second" else "third"
+    minutes = int((time.time() - lab["started"]) / 60)
+    keep = advice(
+        f"run %env SANDBOX_ID={id} in a cell above, then this cell again",
+        f"set SANDBOX_ID={id}, then run this again",
+    )
+    raise SandboxError(
+        f"You are in the middle of the lab {name} on these hosts. This would erase your work.",
+        why=f"you started it {minutes} min ago; your best result so far is {lab['best']} of "
+        f"{lab['points']} points",
+        fix=f"finish the lab first. To keep it and work on other hosts now, {keep}. "
+        f"To give the lab up: {replace}",
+    )
 
 
 def find(id: str | None = None) -> Sandbox | None:

@@ -7,6 +7,7 @@ answer, and nothing of the hosts.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import re
@@ -74,11 +75,11 @@ def _sharing(kept: dict[str, Any]) -> dict[str, str] | None:
 
 def share_progress(url: str, token: str, name: str = "") -> str:
     """Show your progress on your instructor's wall, what you did before too; ``stop_sharing``
-    ends it.
+    ends it, and so does sharing with another wall.
 
     url, token: as the instructor says.  name: what to call you there; "" for nobody's name.
 
-    Raises SandboxError if there is no wall, or it does not take you.
+    Raises SandboxError if there is no wall, or it refuses your progress.
     """
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise SandboxError(f"{url!r} is no address of a wall.", fix='It begins with "https://".')
@@ -88,42 +89,92 @@ def share_progress(url: str, token: str, name: str = "") -> str:
         raise SandboxError(
             f"{name!r} is no name.", fix=f"Write at most {LONGEST_NAME} characters in quotes."
         )
-    kept = record.read()
-    sharing = {
-        "url": url.rstrip("/"), "token": token, "name": name,
-        # Who stopped while the wall was down is not forgotten there.
-        "learner": kept.get("share", {}).get("learner") or secrets.token_hex(8),
-    }  # fmt: skip
-    try:
-        with _sending:
+    url = url.rstrip("/")
+    with _sending:
+        kept = record.read()
+        before = _sharing(kept)
+        known = [it for it in (before, *_left(kept)) if it and it["url"] == url]
+        # A learner is somebody else on every wall, so that two of them cannot be joined.
+        learner = known[0]["learner"] if known else secrets.token_hex(8)
+        sharing = {"url": url, "token": token, "name": name, "learner": learner}
+        try:
             _send("POST", sharing, summary({**kept, "share": sharing}))
-    except urllib.error.HTTPError as error:
-        raise SandboxError("The wall does not take you.", why=_words(error)) from error
-    except _FAILURES as error:
-        raise SandboxError(f"No wall answers at {url}.", why=str(error)) from error
-    record.change(lambda all_of_it: all_of_it.update(share=sharing))
-    return (
-        f"{url} shows your progress{f' as {name}' if name else ''}; sandbox.stop_sharing() ends it."
-    )
+        except urllib.error.HTTPError as error:
+            raise SandboxError("The wall refused your progress.", why=_words(error)) from error
+        except _FAILURES as error:
+            raise SandboxError(f"No wall answers at {url}.", why=str(error)) from error
+
+        def keep(all_of_it: dict[str, Any]) -> None:
+            _leave(all_of_it)
+            left = [it for it in _left(all_of_it) if it["url"] != url]
+            all_of_it["share"] = {**sharing, "left": left}
+
+        record.change(keep)
+    who = f" as {name}" if name else ""
+    said = f"{url} shows your progress{who}; sandbox.stop_sharing() ends it."
+    if before and before["url"] != url:
+        said += f" {_forgotten(_have_forgotten())}"
+    return said
 
 
 def stop_sharing() -> str:
-    """Send nothing more, and have the wall forget you; gives a sentence. Raises SandboxError."""
-    sharing = _sharing(record.read())
-    if sharing is None:
+    """Send nothing more, and have every wall forget you; gives a sentence. Raises SandboxError."""
+    record.change(_leave)
+    if not _left(record.read()):
         return "Nothing was shared."
-    me = {"learner": sharing["learner"]}
-    record.change(lambda kept: kept.update(share=me))
-    try:
-        with _sending:
-            _send("DELETE", sharing, me)
-    except _FAILURES as error:
-        return (
-            f"Nothing more is sent. The wall could not be told ({error}): it still shows what it "
-            "has. Share and stop again when it answers."
-        )
-    record.change(lambda kept: kept.pop("share", None))
-    return "Nothing more is sent, and the wall has forgotten you."
+    return f"Nothing more is sent. {_forgotten(_have_forgotten())}"
+
+
+def _left(kept: dict[str, Any]) -> list[dict[str, str]]:
+    """The walls that are still to forget a learner, each with its token and who that is there."""
+    found = kept.get("share", {}).get("left", [])
+    parts = ("url", "token", "learner")
+    return [
+        it
+        for it in (found if isinstance(found, list) else ())
+        if isinstance(it, dict) and all(isinstance(it.get(part), str) for part in parts)
+    ]
+
+
+def _leave(kept: dict[str, Any]) -> None:
+    """Share nothing more; the wall is kept until it has forgotten the learner."""
+    if (sharing := _sharing(kept)) is not None:
+        me = {part: sharing[part] for part in ("url", "token", "learner")}
+        kept["share"] = {"left": [*_left(kept), me]}
+
+
+def _have_forgotten() -> dict[str, str]:
+    """Ask the walls that were left to forget the learner; why not, by address, of those that did
+    not. They are asked again after the next change."""
+    failed = {}
+    with _sending:
+        for wall in _left(record.read()):
+            try:
+                _send("DELETE", wall, {"learner": wall["learner"]})
+            except urllib.error.HTTPError as error:
+                failed[wall["url"]] = _words(error)
+            except _FAILURES as error:
+                failed[wall["url"]] = str(error)
+            else:
+                record.change(functools.partial(_strike, wall))
+    return failed
+
+
+def _strike(wall: dict[str, str], kept: dict[str, Any]) -> None:
+    left = [it for it in _left(kept) if it != wall]
+    kept["share"] = {**kept.get("share", {}), "left": left}
+    if not left and _sharing(kept) is None:
+        del kept["share"]
+
+
+def _forgotten(failed: dict[str, str]) -> str:
+    if not failed:
+        return "The wall that you left has forgotten you."
+    walls = " and ".join(f"{url} ({why})" for url, why in failed.items())
+    return (
+        f"I could not tell {walls} to forget you, so your progress so far is still there. I try "
+        "again whenever you do something in the course; sandbox.stop_sharing() tries at once."
+    )
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -172,7 +223,7 @@ class _Sender:
         self._due = self._works = False
 
     def give(self, kept: dict[str, Any]) -> None:
-        if _sharing(kept) is None:
+        if _sharing(kept) is None and not _left(kept):
             return
         with self._lock:
             self._due = True
@@ -197,6 +248,8 @@ class _Sender:
                 kept = record.read()
                 if sharing := _sharing(kept):
                     _send("POST", sharing, summary(kept))
+            with contextlib.suppress(Exception):
+                _have_forgotten()
 
 
 record.listeners.append(_Sender().give)

@@ -199,4 +199,7 @@ def firewall(
         )
     title = f"{host.name}, {family}: " + ("rules that matched" if since else "all rules")
     starts = ruleset(host.namespace, earlier.namespace if earlier else None, family)
-    return Ruleset(title, starts, matched=since is not None)
+    unread = host.namespace.rules_unread or (
+        earlier.namespace.rules_unread if earlier and earlier.namespace else ""
+    )
+    return Ruleset(title, starts, matched=since is not None, unread=unread)

@@ -8,7 +8,7 @@ import platform
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sandbox import capabilities, paths
+from sandbox import capabilities, memory, paths
 from sandbox.engine import assets, qemu
 from sandbox.engine.choose import choose, running
 from sandbox.engine.docker import DockerEngine
@@ -42,7 +42,7 @@ def status(sandbox_id: str) -> dict[str, Any]:
         "running": True,
         "engine": sandbox.engine,
         "detail": state.detail if state else "",
-        "memory": _resident(state.pid) if state else 0,
+        "memory": memory.resident(state.pid) >> 20 if state else 0,
         "problem": str(problem or ""),
         "internet": sandbox.internet,
         "hosts": rows,
@@ -63,15 +63,6 @@ def _row(host: Host, problem: SandboxError | None) -> dict[str, Any]:
     except Exception as error:
         row["problem"] = f"The Docker Engine of {host.name} does not answer: {error}"
     return row
-
-
-def _resident(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/status") as file:
-            fields = dict(line.split(":", 1) for line in file)
-        return int(fields["VmRSS"].split()[0]) // 1024
-    except (OSError, KeyError):
-        return 0
 
 
 def _reason(engine: str, docker: dict[str, Any]) -> str:

@@ -221,14 +221,18 @@ def end(module: str, sandbox_id: str) -> None:
 
 
 def pids(module: str, sandbox_id: str) -> list[int]:
-    """Process ids of that sandbox's companion, from /proc."""
-    wanted = [b"-m", module.encode(), sandbox_id.encode()]
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if path.read_bytes().split(b"\0")[1:4] == wanted and path.stat().st_uid == os.getuid():
-                found.append(int(path.parent.name))
-    return found
+    """Process ids of that sandbox's companion, of those of this account."""
+    import psutil
+
+    wanted = ["-m", module, sandbox_id]
+    return [
+        it.pid
+        for it in psutil.process_iter(["cmdline", "uids"])
+        # Those that this account may not look at are without either.
+        if (it.info["cmdline"] or [])[1:4] == wanted
+        and it.info["uids"]
+        and it.info["uids"].real == os.getuid()
+    ]
 
 
 def bind(path: Path) -> socket.socket:

@@ -69,7 +69,7 @@ def read():
         found = {"engine": read_engine(), "namespaces": read_namespaces()}
         for name, process in saving.items():
             out, err = process.communicate()
-            found[name] = {"text": out, "error": err}
+            found[name] = {"text": out, "error": err, "status": process.returncode}
         found["listeners"] = read_listeners()
         found["machines"] = read_machines()
         return found
@@ -230,9 +230,13 @@ def read_namespace(namespace, handles):
             namespace["nsids"] = resolve(netlink, peer_ids(dumps["links"]), handles)
         for name, raw in dumps.items():
             namespace[name] = base64.b64encode(raw).decode()
-        namespace["rules"] = read_rules()
     except (OSError, KeyError) as error:
-        namespace["error"] = str(error)
+        namespace["error"] = namespace["rules_error"] = str(error)
+        return
+    try:
+        namespace["rules"] = read_rules()
+    except OSError as error:
+        namespace["rules_error"] = str(error)
 
 
 def dump(netlink, kind, body):
@@ -314,14 +318,18 @@ def libnftables():
 
 
 def read_rules():
-    """The rules of the current namespace, as ``nft list ruleset`` prints them; "" if none."""
+    """The rules of the current namespace, as ``nft list ruleset`` prints them; "" if none.
+
+    Raises OSError, with the words of libnftables, if they cannot be read.
+    """
     library = libnftables()
     context = library.nft_ctx_new(0)
     try:
         library.nft_ctx_buffer_output(context)
         library.nft_ctx_buffer_error(context)
         if library.nft_run_cmd_from_buffer(context, b"list ruleset"):
-            return ""
+            told = library.nft_ctx_get_error_buffer(context).decode(errors="replace")
+            raise OSError(told.strip() or "nft list ruleset failed")
         return library.nft_ctx_get_output_buffer(context).decode(errors="replace")
     finally:
         library.nft_ctx_free(context)

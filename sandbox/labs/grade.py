@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from sandbox import shell
 from sandbox.errors import SandboxError
 from sandbox.guest import agent
 from sandbox.host import text_writer
@@ -16,7 +17,7 @@ from sandbox.labs.lab import Commands, Lab, Task
 from sandbox.labs.report import CellRun, Report, TaskResult
 from sandbox.labs.scene import snapshot_of
 from sandbox.labs.submission import Step, Submission
-from sandbox.magic import PRELUDE, save
+from sandbox.magic import save
 from sandbox.model.state import Snapshot
 from sandbox.progress import Progress, Quiet
 from sandbox.sandbox import Sandbox, down, up
@@ -161,11 +162,15 @@ def _run_cell(sandbox: Sandbox, step: Step, seconds: float) -> CellRun:
             save(host, step.path, step.text, write)
             code = 0
         else:
+            report: list[bytes] = []
             code = host.stream(
-                ["bash", "-c", PRELUDE + step.text],
-                lambda kind, data: take(data) if kind == agent.STDOUT else None,
+                shell.argv(step.text),
+                lambda kind, data: take(data) if kind == agent.STDOUT else report.append(data),
                 timeout=seconds,
             )
+            # As in a notebook: what ended because its reader had enough is no failure.
+            if not shell.failure(step.text, code, b"".join(report), said.encode()):
+                code = 0
     except SandboxError as error:
         write(f"\n{error}")
     return CellRun(step.number, step.host, code, said)

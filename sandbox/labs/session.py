@@ -15,7 +15,7 @@ from sandbox.labs.report import Report, TaskResult
 from sandbox.labs.scene import snapshot_of
 from sandbox.model.state import Snapshot
 from sandbox.progress import Progress, best
-from sandbox.sandbox import Sandbox, default_id, find, settled, up
+from sandbox.sandbox import LAB_MARKER, Sandbox, default_id, find, keep_lab, settled, up
 
 if TYPE_CHECKING:
     from sandbox.views.graph import Mark
@@ -25,8 +25,6 @@ __all__ = ["Session", "cost_of", "lab", "next_cost"]
 
 # Who waits for a check can ask again.
 SETTLE_SECONDS = 2.0
-# On each host while a lab is set up on it; a host put back as new has none.
-MARKER = "/run/wire-by-wire/lab"
 
 
 def lab(name: str | None = None, learner: str | None = None, *, id: str | None = None) -> Session:
@@ -70,17 +68,24 @@ class Session:
         started = record.of_lab(self.lab.name)["started"]
         return time.time() - started if started else 0.0
 
-    def start(self, *, progress: Progress | None = None) -> None:
+    def start(self, *, leave_lab: bool = False, progress: Progress | None = None) -> None:
         """Put the hosts back as new, and build the scenario. What was there is gone; hints and
-        answers too. Raises SandboxError.
+        answers too.
+
+        leave_lab: even though another lab was begun on these hosts and is not finished.
+
+        Raises SandboxError.
         """
         shown = progress or best()
-        sandbox = up(self.lab.sandbox_hosts, fresh=True, id=self.id, progress=shown)
+        if (found := find(self.id)) and not leave_lab:
+            anyway = f'sandbox.lab("{self.lab.name}").start(leave_lab=True)'
+            keep_lab(found, anyway, other_than=self.lab.name)
+        sandbox = up(self.lab.sandbox_hosts, fresh=True, leave_lab=True, id=self.id, progress=shown)
         shown.step(f"Setting {self.lab.name} up")
         raw = set_up(self.lab, sandbox)
         record.begin(self.lab.name, self.lab.points, raw)
         self._report = None
-        mark = [(name, f"echo {self._mark} > {MARKER}") for name in sandbox.hosts]
+        mark = [(name, f"echo {self._mark} > {LAB_MARKER}") for name in sandbox.hosts]
         run_commands(sandbox, mark, f"Setting {self.lab.name} up")
         shown.done(f"{self.lab.title}: set up on {', '.join(sandbox.hosts)}")
 
@@ -92,7 +97,7 @@ class Session:
 
     def _marked(self, sandbox: Sandbox) -> bool:
         return all(
-            sandbox.host(name).run(f"cat {MARKER}").stdout.strip() == self._mark
+            sandbox.host(name).run(f"cat {LAB_MARKER}").stdout.strip() == self._mark
             for name in sandbox.hosts
         )
 
@@ -123,6 +128,7 @@ class Session:
             if report.earned > mine.get("best", 0) or "points" not in mine:
                 mine["best"] = report.earned
             mine["points"] = report.points
+            mine["finished"] = mine.get("finished", False) or report.complete
             if report.complete and not mine.get("done"):
                 mine["done"] = report.seconds
 

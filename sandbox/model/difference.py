@@ -375,8 +375,12 @@ def _inside(was: Namespace | None, now: Namespace | None) -> Iterator[Found]:
     if asked != asks:
         sign = ADDED if asks else REMOVED
         yield "names", sign, f"{place} asks Docker's embedded DNS server at 127.0.0.11"
-    for sign, text in (*_counted(was, now, _chains), *_counted(was, now, _rules)):
-        yield "firewall", sign, f"{prefix}{text}"
+    if unread := [it.rules_unread for it in (was, now) if it and it.rules_unread]:
+        what = f"{prefix}the packet filter could not be read: {unread[-1]}"
+        yield "firewall", CHANGED, what
+    else:
+        for sign, text in (*_counted(was, now, _chains), *_counted(was, now, _rules)):
+            yield "firewall", sign, f"{prefix}{text}"
     for sign, text in _counted(was, now, _sockets):
         yield "sockets", sign, text
 

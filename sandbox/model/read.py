@@ -209,13 +209,14 @@ def _namespace(
 ) -> Namespace:
     inode = raw["inode"]
     called = tables.names[inode]
+    rules_unread = raw.get("rules_error", "")
     problems = [raw.get("error", ""), *tables.problems[inode]]
     own_addresses = links.addresses(raw.get("addresses", ""), problems)
     chains, rules = firewall.read_nft(raw.get("rules", ""))
     listeners: tuple[Listener, ...] = ()
     if kind == "host":
         chains, rules, problem = _host_rules(whole, raw.get("rules", ""))
-        problems.append(problem)
+        rules_unread = "; ".join(filter(None, (problem, rules_unread)))
         listeners = _listeners(whole.get("listeners", {}))
     return Namespace(
         id=id,
@@ -233,7 +234,9 @@ def _namespace(
         chains=chains,
         rules=rules,
         listeners=listeners,
-        unread="; ".join(filter(None, problems)),
+        rules_unread=rules_unread,
+        # One cause may have kept everything from being read.
+        unread="; ".join(dict.fromkeys(filter(None, (*problems, rules_unread)))),
     )
 
 
@@ -247,8 +250,10 @@ def _host_rules(whole: Raw, nft: str) -> tuple[tuple[Chain, ...], tuple[Rule, ..
         more_chains, more_rules = firewall.read_save(saved.get("text", ""), family)
         chains += more_chains
         rules += more_rules
-        if not saved.get("text") and saved.get("error"):
-            problems.append(f"{program}-save: {saved['error'].strip()}")
+        # Warnings, too, are on its standard error.
+        if saved.get("status") or (saved.get("error") and not saved.get("text")):
+            told = saved.get("error", "").strip() or f"status {saved['status']}"
+            problems.append(f"{program}-save: {told}")
     known = frozenset((chain.family, chain.table) for chain in chains)
     more_chains, more_rules = firewall.read_nft(nft, known)
     return (*chains, *more_chains), (*rules, *more_rules), "; ".join(problems)

@@ -206,6 +206,7 @@ class Namespace:
 
     kind: ``host``, ``container``, ``overlay``, ``lb`` (a service's load balancer),
         ``ingress``, ``named`` (ip netns), ``other``.
+    rules_unread: why chains and rules, or some of them, could not be read; "" if they could be.
     unread: why something of it could not be read, or "".
     """
 
@@ -221,6 +222,7 @@ class Namespace:
     chains: tuple[Chain, ...] = ()
     rules: tuple[Rule, ...] = ()
     listeners: tuple[Listener, ...] = ()
+    rules_unread: str = ""
     unread: str = ""
 
     def interface(self, name: str) -> Interface | None:

@@ -19,11 +19,15 @@ class Ruleset:
     """The rules of a namespace.
 
     starts: of ``sandbox.model.ruleset``.  matched: whether only what matched in the time looked
-    at is of interest: the text then has nothing else, and in HTML the rest is folded.
+    at is of interest: the text then has nothing else, and in HTML the rest is folded.  unread: why
+    not all rules could be read, or "".
     """
 
-    def __init__(self, title: str, starts: tuple[Start, ...], *, matched: bool) -> None:
+    def __init__(
+        self, title: str, starts: tuple[Start, ...], *, matched: bool, unread: str = ""
+    ) -> None:
         self._title, self._starts, self._matched = title, starts, matched
+        self._unread = f"The rules could not be read: {unread}" if unread else ""
 
     def __repr__(self) -> str:
         lines = [self._title]
@@ -31,7 +35,9 @@ class Ruleset:
             told = [line for start in starts for line in self._table(start)]
             if told:
                 lines += [f"{hook.name}: what {hook.what}", *told]
-        if len(lines) == 1:
+        if self._unread:
+            lines.append(self._unread)
+        elif len(lines) == 1:
             lines.append("no rule matched" if self._matched else "no rules")
         return "\n".join(lines)
 
@@ -49,6 +55,8 @@ class Ruleset:
 
     def _repr_html_(self) -> str:
         parts = [f"<div><b>{escape(self._title)}</b>"]
+        if self._unread:
+            parts.append(f"<div>{escape(self._unread)}</div>")
         for hook, found in groupby(self._starts, key=lambda it: it.hook):
             starts = list(found)
             lit = any(asked.hits for start in starts for asked in start.rules)

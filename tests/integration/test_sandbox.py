@@ -462,6 +462,21 @@ def test_a_failure_in_a_pipe_counts(sandbox_up):
         cell("a", "ls /nope | cat")
 
 
+def test_docker_says_why_it_failed_and_a_reader_that_had_enough_is_no_failure(sandbox_up):
+    assert cell("a", "docker inspect bridge | head -1\necho here") == "[\nhere\n"
+    with pytest.raises(sandbox.CellFailed) as told:
+        cell("a", "docker inspect nope | grep x | head -1")
+    assert told.value.what == "On host-a, 'docker inspect nope' ended with status 1."
+    assert "No such object: nope" in told.value.why
+    with pytest.raises(sandbox.CellFailed) as told:
+        cell("a", 'echo "$(grep nothing /etc/hosts; echo none)"\ndocker run --network nope toolbox')
+    assert told.value.what == (
+        "On host-a, 'docker run --network nope toolbox' ended with status 125."
+    )
+    assert told.value.why.startswith("docker: Error response from daemon: ")
+    assert "network nope not found" in told.value.why
+
+
 def test_an_expected_failure_must_come(sandbox_up):
     assert cell("a --expect-failure", "exit 7").endswith("[status 7, as expected]\n")
     with pytest.raises(sandbox.CellFailed, match="was expected to fail"):

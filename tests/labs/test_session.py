@@ -19,6 +19,10 @@ def session(sandbox_up):
 
 def test_a_lab_is_started_done_checked_and_begun_anew(session):
     session.start(progress=Quiet())
+    with pytest.raises(sandbox.SandboxError, match=f"in the middle of the lab {LAB}"):
+        sandbox.up(2, fresh=True)
+    with pytest.raises(sandbox.SandboxError, match=f"in the middle of the lab {LAB}"):
+        sandbox.lab(names()[1], "ada").start(progress=Quiet())
     assert session.check().earned == 0
     views = session.topology().data()["views"].values()
     assert all("wrong" in [it.get("change") for it in view["nodes"]] for view in views)

@@ -1,13 +1,17 @@
 """The rules of a real host's state, in the order of asking, and which of them matched since."""
 
 import dataclasses
+import json
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.model.difference import diff
+from sandbox.model.read import read_host
 from sandbox.model.ruleset import ruleset
-from sandbox.model.state import Chain, Namespace, Rule
+from sandbox.model.state import Chain, Namespace, Rule, Snapshot
 from sandbox.views.ruleset import Ruleset
+from tests.states import capture
 from tests.unit.test_model import host
 
 
@@ -92,3 +96,35 @@ def test_chains_that_lead_to_each_other_end(edges):
         else starts == ()
     )
     str(Ruleset("host-a", starts, matched=False))
+
+
+def test_rules_that_could_not_be_read_are_not_shown_as_none():
+    raw = json.loads(json.dumps(capture.load("bridge")["host-a"]["state"]))
+    own = next(it for it in raw["namespaces"] if it["own"])
+    del own["rules"]
+    own["rules_error"] = "Operation not permitted"
+    for program in ("iptables", "ip6tables"):
+        raw[program] = {"text": "", "error": "Permission denied", "status": 4}
+    state = read_host("host-a", "198.18.0.11", raw)
+    unread = state.namespace.rules_unread
+    assert unread == (
+        "iptables-save: Permission denied; ip6tables-save: Permission denied; "
+        "Operation not permitted"
+    )
+    assert unread in state.namespace.unread
+    shown = Ruleset("host-a", ruleset(state.namespace), matched=False, unread=unread)
+    for text in (repr(shown), shown._repr_html_()):
+        assert f"The rules could not be read: {unread}" in text
+    assert "no rules" not in repr(shown)
+    before, after = (Snapshot(0.0, "198.18.0.0/24", (it,)) for it in (host("bridge"), state))
+    assert f"the packet filter could not be read: {unread}" in str(diff(before, after))
+    assert "DOCKER" not in str(diff(before, after))
+
+
+def test_a_part_of_the_rules_that_could_not_be_saved_is_told_and_a_warning_is_not():
+    raw = json.loads(json.dumps(capture.load("bridge")["host-a"]["state"]))
+    raw["iptables"] |= {"error": "# Warning: iptables-legacy tables present", "status": 0}
+    assert read_host("host-a", "198.18.0.11", raw).namespace.rules_unread == ""
+    raw["iptables"] |= {"error": "", "status": 1}
+    unread = read_host("host-a", "198.18.0.11", raw).namespace.rules_unread
+    assert unread == "iptables-save: status 1"

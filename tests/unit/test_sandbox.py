@@ -3,15 +3,21 @@
 import ipaddress
 import subprocess
 import sys
+import time
+from unittest import mock
 
 import pytest
 
 import sandbox
-from sandbox import hosts
+import sandbox.sandbox as sandboxes
+from sandbox import hosts, record
 from sandbox.__main__ import main
 from sandbox.engine import assets
+from sandbox.engine import choose as engines
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
+from sandbox.host import Result
+from sandbox.labs import names, session
 from sandbox.progress import Quiet
 
 
@@ -95,3 +101,80 @@ def test_the_command_line_gives_one_line_and_status_1(capsys, cache):
 def test_status_of_nothing_is_1_and_json_when_asked(capsys, cache):
     assert main(["status", "--json"]) == 1
     assert '"running": false' in capsys.readouterr().out
+
+
+class OneHost:
+    """A sandbox whose host-a has that lab's marker; None: it does not answer."""
+
+    id, hosts, internet = "default", ("host-a", "host-b"), False
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def host(self, _name):
+        return self
+
+    def run(self, _command, timeout):
+        if self.marker is None:
+            raise SandboxError("host-a does not answer.")
+        return Result(0, self.marker, "")
+
+
+def begin_lab(**more):
+    record.begin("01-two-tiers", 100, {})
+    record.change(lambda kept: kept["labs"]["01-two-tiers"].update(more))
+
+
+MARK = "01-two-tiers/616461\n"
+
+
+def test_hosts_of_a_lab_under_way_are_not_replaced_without_a_word(monkeypatch):
+    begin_lab(best=40, started=time.time() - 25 * 60 - 5)
+    monkeypatch.setattr(sandboxes, "find", lambda _id: OneHost(MARK))
+    refuse = mock.Mock(side_effect=AssertionError("it was replaced"))
+    monkeypatch.setattr(engines, "choose", refuse)
+    for wanted in ({"fresh": True}, {"hosts": 3}, {"internet": True}):
+        with pytest.raises(SandboxError) as told:
+            sandboxes.up(**wanted)
+        assert "in the middle of the lab 01-two-tiers" in told.value.what
+        assert told.value.why == (
+            "you started it 25 min ago; your best result so far is 40 of 100 points"
+        )
+        assert "SANDBOX_ID=second" in told.value.fix
+        assert "--fresh --leave-lab" in told.value.fix
+    # What leaves them as they are, and what says so, goes on to the engine.
+    for wanted in ({}, {"fresh": True, "leave_lab": True}):
+        with pytest.raises(AssertionError, match="it was replaced"):
+            sandboxes.up(**wanted)
+
+
+@pytest.mark.parametrize(
+    ("kept", "marker"),
+    [
+        # Finished, or done in an earlier version; put back as new; another's; silent.
+        ({"finished": True}, MARK),
+        ({"started": 0.0}, MARK),
+        ({}, ""),
+        ({}, "02-routing/616461\n"),
+        ({}, None),
+    ],
+)
+def test_hosts_without_a_lab_under_way_are_replaced_at_once(kept, marker):
+    begin_lab(**kept)
+    sandboxes.keep_lab(OneHost(marker), "")
+
+
+def test_a_lab_done_in_an_earlier_version_is_not_under_way():
+    begin_lab(done=60.0)
+    record.change(lambda kept: kept["labs"]["01-two-tiers"].pop("finished"))
+    assert record.under_way() == {}
+
+
+def test_another_labs_start_asks_too_and_its_own_does_not(monkeypatch):
+    begin_lab()
+    monkeypatch.setattr(session, "find", lambda _id: OneHost(MARK))
+    monkeypatch.setattr(session, "up", mock.Mock(side_effect=AssertionError("it was replaced")))
+    with pytest.raises(SandboxError, match=r'lab\("02-.*"\).start\(leave_lab=True\)'):
+        session.lab(names()[1], "ada").start()
+    with pytest.raises(AssertionError, match="it was replaced"):
+        session.lab("01-two-tiers", "ada").start()

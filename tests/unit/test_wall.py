@@ -288,20 +288,77 @@ def test_what_waits_to_be_sent_does_not_come_after_it_was_forgotten(client):
     assert sandbox.stop_sharing() == "Nothing was shared."
 
 
-def test_who_stops_while_the_wall_is_down_is_the_same_learner_later(client):
+@pytest.fixture
+def other(tmp_path):
+    """A second wall."""
+    with wall(tmp_path / "other.sqlite") as found:
+        yield found
+
+
+def down(monkeypatch, url):
+    """Have the wall at that address not answer until the answer is called."""
+    ask = share._ask
+
+    def refused(method, sharing, body):
+        if sharing["url"] == url:
+            raise ConnectionRefusedError("connection refused")
+        ask(method, sharing, body)
+
+    monkeypatch.setattr(share, "_ask", refused)
+    return lambda: monkeypatch.setattr(share, "_ask", ask)
+
+
+def test_who_stops_while_the_wall_is_down_is_the_same_learner_later(client, monkeypatch):
     sandbox.share_progress(client.url, client.learners)
     [before] = client.room()
-    record.change(lambda kept: kept["share"].update(url="http://127.0.0.1:9"))
-    assert "could not be told" in sandbox.stop_sharing()
+    back = down(monkeypatch, client.url)
+    assert "still there" in sandbox.stop_sharing()
+    back()
     sandbox.share_progress(client.url, client.learners)
     assert [it["learner"] for it in client.room()] == [before["learner"]]
+
+
+def test_another_wall_gets_another_learner_and_the_first_forgets(client, other):
+    sandbox.share_progress(client.url, client.learners)
+    [first] = client.room()
+    assert "has forgotten you" in sandbox.share_progress(other.url, other.learners)
+    assert client.room() == []
+    [second] = other.room()
+    assert second["learner"] != first["learner"]
+    assert "has forgotten you" in sandbox.stop_sharing()
+    assert other.room() == []
+    assert "share" not in record.read()
+
+
+def test_a_wall_that_could_not_be_told_is_told_later(client, other, monkeypatch):
+    sandbox.share_progress(client.url, client.learners)
+    back = down(monkeypatch, client.url)
+    said = sandbox.share_progress(other.url, other.learners)
+    assert f"could not tell {client.url} (connection refused) to forget you" in said
+    assert len(client.room()) == 1
+    back()
+    record.answer_quiz("01-bridge", "Which?", True, 2)
+    deadline = time.monotonic() + 10
+    while client.room() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert client.room() == []
+    [kept] = other.room()
+    assert record.read()["share"]["learner"] == kept["learner"]
+
+
+def test_a_wall_that_refuses_leaves_the_one_before(client, other):
+    sandbox.share_progress(client.url, client.learners)
+    with pytest.raises(sandbox.SandboxError, match="refused your progress"):
+        sandbox.share_progress(other.url, "wrong")
+    assert (len(client.room()), other.room()) == (1, [])
+    assert record.read()["share"]["url"] == client.url
 
 
 def test_a_token_is_not_sent_on_to_where_an_address_leads():
     with http.server.HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
-        with pytest.raises(sandbox.SandboxError, match="does not take you"):
+        with pytest.raises(sandbox.SandboxError, match="refused your progress"):
             sandbox.share_progress(url, "secret")
         with pytest.raises(sandbox.SandboxError, match="No wall answers"):
             sandbox.share_progress(f"{url}/page", "secret")
