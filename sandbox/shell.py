@@ -7,6 +7,8 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from sandbox.guest import agent
+
 __all__ = ["SIGPIPE", "TAIL", "Failure", "argv", "failure"]
 
 # Both outputs go to one place, in the order they came, as in a terminal. What bash says about
@@ -94,7 +96,8 @@ def failure(cell: str, code: int, report: bytes, output: bytes) -> Failure | Non
         return Failure(_short(command), status, _reason(text, command, _first(cell, command)))
     # Nothing failed on the way, so it is the cell's end that did: exit, the last of a && list …
     end = next((it for it in events if it.kind == "exit" and it.statuses[:1] == (code,)), None)
-    last = end.command if end else ""
+    # A long cell is read by a command of the agent's, which is the last one at its end.
+    last = end.command if end and not end.command.startswith(agent.LOADER) else ""
     left = last.startswith(("exit", "exec"))
     if end and code == SIGPIPE and not left:
         if any(it.kind == "passed" and it.depth == 0 and it.command == last for it in events):

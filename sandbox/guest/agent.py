@@ -53,6 +53,7 @@ REQUEST, STDIN, STDIN_END, SIGNAL, RESIZE, STDOUT, STDERR, EXIT, TAKEN = range(9
 # a background child may hold the pipe open for as long as it likes.
 DRAIN_SECONDS = 0.3
 CHUNK = 65536
+LOADER = 'eval "$(< /dev/fd/'
 # It fits into a unix socket's buffer, so that whoever sends it can go on to read.
 WINDOW = 65536
 RETRY_SECONDS = 0.1
@@ -181,7 +182,7 @@ def within_limits(argv):
         file.flush()
         # Scripts use small numbers.
         fd = fcntl.fcntl(file, fcntl.F_DUPFD, 100)
-    return ["bash", "-c", f'eval "$(< /dev/fd/{fd})" {fd}<&-', *argv[3:]], (fd,)
+    return ["bash", "-c", f'{LOADER}{fd})" {fd}<&-', *argv[3:]], (fd,)
 
 
 class Input:

@@ -16,7 +16,7 @@ from sandbox.engine import link
 from sandbox.errors import SandboxError
 from sandbox.guest import agent, state
 from sandbox.host import Host
-from sandbox.magic import PRELUDE
+from sandbox.shell import argv, failure
 from tests.hosts import until
 
 
@@ -49,8 +49,7 @@ def test_an_argument_list_is_not_parsed_by_a_shell(host):
 def test_a_long_script_runs_as_a_short_one_does(host):
     """Its output, the line that fails, its words, its input and its open files."""
     script = (
-        PRELUDE + "\n{}\necho $0 $# $1 'a\\b' \"$(ls -C /proc/self/fd)\" $LINENO; cat; false || :;"
-        " ls /nope; echo after"
+        "{}\necho \"$(ls -C /proc/self/fd)\" 'a\\b' $LINENO; cat; false || :; ls /nope; echo after"
     )
 
     def run(filling):
@@ -59,13 +58,14 @@ def test_a_long_script_runs_as_a_short_one_does(host):
         def take(kind, data):
             said[kind] += data
 
-        argv = ["bash", "-c", script.format(filling), "zero", "one"]
-        return host.stream(argv, take, stdin=b"in", timeout=20), said
+        text = script.format(filling)
+        code = host.stream(argv(text), take, stdin=b"in", timeout=20)
+        return code, said[agent.STDOUT], failure(text, code, said[agent.STDERR], b"")
 
     short, long = run(": x"), run(": " + "ä" * 200_000)
     assert short == long
     assert short[0] == 2
-    assert short[1][agent.STDERR] == b"2\nls /nope"
+    assert short[2].command == "ls /nope"
 
 
 def test_a_missing_program_is_status_127(host):

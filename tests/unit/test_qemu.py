@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,8 +48,7 @@ def test_no_second_processor_runs_what_the_kernel_patches_under_emulation():
 def test_translated_code_has_a_share_of_the_memory(tmp_path, monkeypatch, limit, room):
     (tmp_path / "memory.max").write_text(limit + "\n")
     monkeypatch.setattr(memory, "_LIMITS", (tmp_path / "memory.max", tmp_path / "none"))
-    sizes = {"SC_PHYS_PAGES": 2**23, "SC_PAGE_SIZE": 4096}
-    monkeypatch.setattr(memory.os, "sysconf", sizes.__getitem__)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(total=2**35))
     assert value(command("tcg"), "-accel") == f"tcg,thread=multi,tb-size={room}"
 
 

@@ -133,9 +133,9 @@ def test_hosts_of_a_lab_under_way_are_not_replaced_without_a_word(monkeypatch):
     monkeypatch.setattr(sandboxes, "find", lambda _id: OneHost(MARK))
     refuse = mock.Mock(side_effect=AssertionError("it was replaced"))
     monkeypatch.setattr(engines, "choose", refuse)
-    for wanted in ({"fresh": True}, {"hosts": 3}, {"internet": True}):
+    for more in ({}, {"hosts": 3}, {"internet": True}):
         with pytest.raises(SandboxError) as told:
-            sandboxes.up(**wanted)
+            sandboxes.up(fresh=True, **more)
         assert "in the middle of the lab 01-two-tiers" in told.value.what
         assert told.value.why == (
             "you started it 25 min ago; your best result so far is 40 of 100 points"

@@ -307,7 +307,7 @@ def test_a_sandbox_on_a_full_disk_does_not_start(cache, monkeypatch):
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    cache.mkdir()
+    cache.mkdir(parents=True)
     monkeypatch.setattr(supervisors.companion, "starting", refuse)
     with pytest.raises(SandboxError, match="is full, so the sandbox cannot start"):
         VMEngine().start("s", None, internet=False, progress=None)
