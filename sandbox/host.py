@@ -175,11 +175,13 @@ class Host:
 
             def feed(room: int) -> None:
                 nonlocal unsent
-                if room:
-                    agent.send(conn, agent.STDIN, bytes(unsent[:room]))
-                    unsent = unsent[room:]
-                if not unsent:
-                    agent.send(conn, agent.STDIN_END)
+                # A command that has ended takes no more, and its status is still to be read.
+                with contextlib.suppress(ConnectionError):
+                    if room:
+                        agent.send(conn, agent.STDIN, bytes(unsent[:room]))
+                        unsent = unsent[room:]
+                    if not unsent:
+                        agent.send(conn, agent.STDIN_END)
 
             def take(kind: int, data: bytes) -> None:
                 if kind != agent.TAKEN:
