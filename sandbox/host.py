@@ -175,8 +175,8 @@ class Host:
 
             def feed(room: int) -> None:
                 nonlocal unsent
-                # A command that has ended takes no more; what it said still waits to be read.
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                # A command that has ended takes no more, and its status is still to be read.
+                with contextlib.suppress(ConnectionError):
                     if room:
                         agent.send(conn, agent.STDIN, bytes(unsent[:room]))
                         unsent = unsent[room:]
