@@ -123,6 +123,7 @@ def offered() -> Path | None:
     """The archive of this version's base in the folder that WIRE_BY_WIRE_HOSTS names, or None."""
     folder = os.environ.get("WIRE_BY_WIRE_HOSTS")
     found = sorted(Path(folder).glob(f"{base_path().name}.tar.*")) if folder else []
+    found = [file for file in found if file.suffix != ".sha256"]
     return found[0] if found else None
 
 
