@@ -33,9 +33,11 @@ from sandbox.progress import Progress
 
 __all__ = [
     "BUILD_VM",
+    "EXPIRED",
     "GUEST",
     "LIB",
     "LINK_VM",
+    "NOTICE",
     "TOOLBOX",
     "VM",
     "AssetStatus",
@@ -54,6 +56,7 @@ __all__ = [
     "prune",
     "status",
     "toolbox_command",
+    "undated",
     "which",
 ]
 
@@ -85,6 +88,10 @@ KEPT = {"base": 1, "snapshot": 4}
 # Seconds that each step took on a 2-core machine without KVM (tests/benchmarks); only the
 # display of the time left uses them.
 SECONDS = {"toolbox": 14, "python": 10, "root": 60, "accelerator": 8, "snapshot": 80}
+# What apt says of a Release file whose Valid-Until has passed (apt-secure(8)), and what we say. A
+# mirror that stands still for a time is no reason to build nothing.
+EXPIRED = "is expired (invalid since"
+NOTICE = "Using the Debian mirror's packages as they are: it has not been updated for a while"
 NEEDED_BYTES = 4 * 1024**3
 FULL_BYTES = 16 * 1024**2
 
@@ -293,7 +300,7 @@ def _build_base(folder: Path, progress: Progress) -> None:
     work.mkdir()
     left = sum(SECONDS.values())
     progress.step("Installing the toolbox image's Debian packages", left=left)
-    _mmdebstrap(toolbox_command(GUEST / "toolbox", work / "toolbox.tar"))
+    _mmdebstrap(toolbox_command(GUEST / "toolbox", work / "toolbox.tar"), progress)
     left -= SECONDS["toolbox"]
     progress.step("Installing the hosts' Python packages", left=left)
     kuryr.install(GUEST / "kuryr", work / "kuryr")
@@ -328,7 +335,7 @@ def _build_base(folder: Path, progress: Progress) -> None:
         ' mv "$disk" "$1/root.ext4"',
         f"download /root.ext4 {shlex.quote(str(folder / 'root'))}",
     )
-    _mmdebstrap(command)
+    _mmdebstrap(command, progress)
     (work / "vmlinuz").rename(folder / "vmlinuz")
     (folder / "initrd").write_bytes(_initramfs(work))
     shutil.rmtree(work)
@@ -364,7 +371,6 @@ def mmdebstrap(
     """An mmdebstrap(1) command. output: a tar archive; None when the hooks take what counts."""
     return [
         "mmdebstrap", "--quiet", f"--variant={variant}", f"--include={','.join(packages)}",
-        '--aptopt=Acquire::Check-Valid-Until "false"',
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in DOCUMENTATION),
         # A root that is only extracted comes to no later hook.
         *(f"--{'extract' if variant == 'extract' else 'customize'}-hook={hook}" for hook in hooks),
@@ -373,10 +379,16 @@ def mmdebstrap(
     ]  # fmt: skip
 
 
-def _mmdebstrap(arguments: list[str]) -> None:
-    result = subprocess.run(
-        arguments, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+def undated(command: list[str]) -> list[str]:
+    """That mmdebstrap command for a mirror whose Release file is past its date (EXPIRED)."""
+    return [command[0], '--aptopt=Acquire::Check-Valid-Until "false"', *command[1:]]
+
+
+def _mmdebstrap(arguments: list[str], progress: Progress) -> None:
+    result = _run(arguments)
+    if result.returncode and EXPIRED in result.stderr:
+        progress.step(NOTICE)
+        result = _run(undated(arguments))
     if result.returncode:
         if "No space left" in result.stderr:
             raise OSError("the disk filled up")
@@ -387,6 +399,12 @@ def _mmdebstrap(arguments: list[str]) -> None:
             fix="check that this machine reaches its Debian mirror, then run: "
             "python -m sandbox build",
         )
+
+
+def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
 
 
 def _initramfs(work: Path) -> bytes:
