@@ -7,7 +7,7 @@ import platform
 from typing import Any
 
 from sandbox import capabilities, paths
-from sandbox.engine import assets, qemu
+from sandbox.engine import assets, daemon, qemu
 from sandbox.engine.choose import choose, running
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
@@ -81,6 +81,8 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
     else:
         advice.append(f"sudo apt install --no-install-recommends {' '.join(lacking)}")
     docker = DockerEngine.report()
+    if not docker["works"] and os.environ.get("SANDBOX_ENGINE") != "vm" and daemon.expected():
+        advice.append(docker["fix"])
     if docker["works"] and docker["privileged"].startswith("refused"):
         advice.append("SANDBOX_ENGINE=vm: your Docker allows no privileged containers")
     report: dict[str, Any] = {
