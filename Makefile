@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lab teach site kit badge test test-fast lint outputs bench clean-sandbox
+.PHONY: help setup lab teach site kit badge test test-fast lint outputs bench drift clean-sandbox
 RUN := .venv/bin/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
 LOCKED := $(INSTALL) --require-hashes --requirement
@@ -31,7 +31,7 @@ endif
 	@touch $@
 
 # Every test runs on the embedded VM, and so does what lessons show.
-test outputs bench kit: export SANDBOX_ENGINE := vm
+test outputs bench drift kit: export SANDBOX_ENGINE := vm
 
 setup: .venv/ready ## Install what the course needs and build the sandbox's files
 	@scripts/system-packages
@@ -84,6 +84,10 @@ bench: setup ## Measure the sandbox and print a table
 	$(RUN) -m tests.benchmarks.labs
 	$(RUN) -m tests.benchmarks.session
 	$(if $(ROOT),$(RUN) -m tests.benchmarks.image)
+
+drift: setup ## Build with today's Debian packages, list what changed, and prove the lessons
+	@scripts/system-packages chromium
+	$(RUN) scripts/drift.py
 
 clean-sandbox: ## Remove every trace of the sandbox, cached files included
 	@if [ -x $(RUN) ]; then $(RUN) -m sandbox down --all --cache; fi

@@ -7,7 +7,7 @@ import platform
 from typing import Any
 
 from sandbox import capabilities, paths
-from sandbox.engine import assets, daemon, qemu
+from sandbox.engine import assets, daemon, qemu, versions
 from sandbox.engine.choose import choose, running
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
@@ -76,6 +76,12 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
         name, why = qemu.accelerator(built.path if built.ready else None)
         vm |= {"qemu": qemu.version(), "accelerator": name, "because": why}
         vm["assets"] = {"ready": built.ready, "state": built.why, "megabytes": built.size >> 20}
+        found = versions.read(built.path)
+        vm |= {
+            "versions": versions.summary(found),
+            "packages": found,
+            "differs": versions.notice(built.path),
+        }
         if not built.ready:
             advice.append("python -m sandbox build: builds the VM's files, in 2 to 4 minutes")
     else:

@@ -1,4 +1,4 @@
-"""Give the JupyterLab of this Python the course's settings, and terminals with that Python first."""
+"""Give this Python's JupyterLab the course's settings, and terminals with that Python first."""
 
 import json
 import shutil
