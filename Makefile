@@ -1,7 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lab teach site kit badge test test-fast lint outputs bench clean-sandbox
-PYTHON ?= python3
+.PHONY: help setup lab teach site kit badge test test-fast lint outputs bench drift clean-sandbox
 RUN := .venv/bin/python
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
+LOCKED := $(INSTALL) --require-hashes --requirement
 ROOT := $(filter 0,$(shell id -u))
 # The image's tests need root: they limit its memory and processors.
 PODMAN := $(if $(ROOT),mmdebstrap podman runc)
@@ -9,36 +10,37 @@ PODMAN := $(if $(ROOT),mmdebstrap podman runc)
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/ready: pyproject.toml requirements.lock scripts/jupyterlab-settings.json
-	@scripts/system-packages
-	$(PYTHON) -m venv .venv
-	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	mkdir -p .venv/share/jupyter/lab/settings
-	cp scripts/jupyterlab-settings.json .venv/share/jupyter/lab/settings/overrides.json
-	@touch $@
+# One whose Python is gone or too old, that is half-made or was made elsewhere, is made again.
+ifneq ($(shell scripts/venv --check && echo good),good)
+.PHONY: .venv/ready
+endif
+.venv/ready: pyproject.toml requirements.lock requirements-test.lock scripts/jupyter-settings.py
+	@scripts/venv "$(PYTHON)"
+	$(LOCKED) requirements.lock --requirement requirements-test.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	$(RUN) scripts/jupyter-settings.py
+	@pwd -P > $@
 
 # nbgrader comes with servers and menus of its own in JupyterLab, which learners do not need.
 .venv/teach: .venv/ready requirements-teach.lock
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-teach.lock
+	$(LOCKED) requirements-teach.lock --no-deps
 	@touch $@
 
 .venv/site: .venv/ready requirements-site.lock
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-site.lock
+	$(LOCKED) requirements-site.lock --no-deps
 	@touch $@
 
 # Every test runs on the embedded VM, and so does what lessons show.
-test outputs bench kit: export SANDBOX_ENGINE := vm
+test outputs bench drift kit: export SANDBOX_ENGINE := vm
 
 setup: .venv/ready ## Install what the course needs and build the sandbox's files
 	@scripts/system-packages
 	@$(RUN) -m sandbox build
 
 lab: setup ## Open the course in JupyterLab
-	@exec .venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 \
+	@exec $(RUN) -m jupyterlab --ServerApp.ip=127.0.0.1 \
 	    $(if $(ROOT),--allow-root) \
 	    --LabApp.expose_app_in_browser=True --LabApp.default_url=/lab/tree/lessons/00-start-here.ipynb \
-	    --ServerApp.terminado_settings="shell_command=['bash', '--rcfile', '$(CURDIR)/scripts/terminal.bashrc']" \
 	    $(LAB_OPTIONS)
 
 teach: setup .venv/teach ## Install nbgrader too, to hand labs out and grade them
@@ -50,7 +52,7 @@ kit: setup ## Make one file that sets the course up without any network
 	$(RUN) scripts/kit/build.py
 
 badge: ## Have the README's Binder badge lead to where this clone is from
-	@$(PYTHON) scripts/badge.py
+	@$(or $(PYTHON),python3) scripts/badge.py
 
 # Each worker has a VM, which keeps a processor busy.
 WORKERS ?= 2
@@ -82,6 +84,10 @@ bench: setup ## Measure the sandbox and print a table
 	$(RUN) -m tests.benchmarks.labs
 	$(RUN) -m tests.benchmarks.session
 	$(if $(ROOT),$(RUN) -m tests.benchmarks.image)
+
+drift: setup ## Build with today's Debian packages, list what changed, and prove the lessons
+	@scripts/system-packages chromium
+	$(RUN) scripts/drift.py
 
 clean-sandbox: ## Remove every trace of the sandbox, cached files included
 	@if [ -x $(RUN) ]; then $(RUN) -m sandbox down --all --cache; fi

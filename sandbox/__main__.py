@@ -160,6 +160,11 @@ def _doctor(options: argparse.Namespace) -> int:
         print(f"Embedded VM: QEMU {vm['qemu']}, {vm['accelerator'].upper()} ({vm['because']})")
         print(f"Its files: {vm['assets']['state']}, {vm['assets']['megabytes']} MiB "
               f"in {found['cache']}")  # fmt: skip
+        if vm["versions"]:
+            has = ", ".join(f"{name} {version}" for name, version in vm["versions"].items())
+            print(f"Its hosts have: {has}")
+        if vm["differs"]:
+            print(f"Note: {vm['differs']}")
     else:
         print(f"Embedded VM: misses {', '.join(vm['missing'])}")
     if found["problem"]:
@@ -173,7 +178,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     from sandbox import hosts
-    from sandbox.engine import archive
+    from sandbox.engine import archive, assets, versions
     from sandbox.engine.choose import choose
 
     progress = TextProgress()
@@ -185,6 +190,8 @@ def _build(options: argparse.Namespace) -> int:
                                fix="set SANDBOX_ENGINE=vm")  # fmt: skip
         progress.step("Packing them")
         where = str(archive.pack(options.pack.absolute(), Path(where)))
+        has = versions.summary(versions.read(assets.base_path())).items()
+        where += f" ({', '.join(f'{name} {version}' for name, version in has)})"
     progress.done(f"What the hosts need is ready: {where}")
     return 0
 

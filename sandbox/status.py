@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sandbox import capabilities, memory, paths
-from sandbox.engine import assets, qemu
+from sandbox.engine import assets, daemon, qemu, versions
 from sandbox.engine.choose import choose, running
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
@@ -86,11 +86,19 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
         name, why = qemu.accelerator(built.path if built.ready else None)
         vm |= {"qemu": qemu.version(), "accelerator": name, "because": why}
         vm["assets"] = {"ready": built.ready, "state": built.why, "megabytes": built.size >> 20}
+        listed = versions.read(built.path)
+        vm |= {
+            "versions": versions.summary(listed),
+            "packages": listed,
+            "differs": versions.notice(built.path),
+        }
         if not built.ready:
             advice.append("python -m sandbox build: builds the VM's files, in 2 to 4 minutes")
     else:
         advice.append(f"sudo apt install --no-install-recommends {' '.join(lacking)}")
     docker = DockerEngine.report()
+    if not docker["works"] and os.environ.get("SANDBOX_ENGINE") != "vm" and daemon.expected():
+        advice.append(docker["fix"])
     if docker["works"] and docker["privileged"].startswith("refused"):
         advice.append("SANDBOX_ENGINE=vm: your Docker allows no privileged containers")
     report: dict[str, Any] = {

@@ -23,7 +23,7 @@ from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 from sandbox.progress import Progress
 
-__all__ = ["pack", "unpack"]
+__all__ = ["digest_path", "pack", "sha256", "unpack"]
 
 # ext4's blocks and the guest's pages are of that size.
 PAGE = 4096
@@ -35,7 +35,8 @@ COMPRESSORS = {"gz": "gzip", "zst": "zstd -9 -T0 --long=27"}
 
 
 def pack(folder: Path, snapshot: Path, compression: str = "zst") -> Path:
-    """Write the base and that snapshot of it into folder, and return the file.
+    """Write the base and that snapshot of it into folder, and return the file. Beside it is its
+    digest, which ``sha256sum --check`` reads and ``unpack`` asks for.
 
     compression: ``zst``, or ``gz`` for machines that may lack zstd. Raises SandboxError if that
     program is missing or the folder cannot be written to.
@@ -70,8 +71,22 @@ def _pack(folder: Path, snapshot: Path, compression: str) -> Path:
             "--use-compress-program", COMPRESSORS[compression], "--file", f"{work}/all",
             "--directory", base.parent, base.name, *kept, "--directory", work, *parts,
         )  # fmt: skip
+        digest = digest_path(file)
+        digest.unlink(missing_ok=True)
         Path(work, "all").rename(file)
+        digest.write_text(f"{sha256(file)}  {file.name}\n")
     return file
+
+
+def digest_path(file: Path) -> Path:
+    """Where that file's digest is."""
+    return file.with_name(f"{file.name}.sha256")
+
+
+def sha256(file: Path) -> str:
+    """The file's SHA-256, in hex."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def unpack(progress: Progress) -> None:
@@ -86,6 +101,7 @@ def unpack(progress: Progress) -> None:
         with assets.locked(progress):
             if not assets.complete(assets.base_path()):
                 progress.step("Unpacking the hosts", left=SECONDS)
+                _check(file)
                 _unpack(file)
     except OSError as error:
         raise SandboxError(
@@ -94,6 +110,26 @@ def unpack(progress: Progress) -> None:
             fix="make room there; if the archive is damaged, unset WIRE_BY_WIRE_HOSTS, "
             "and they are built",
         ) from error
+
+
+def _check(file: Path) -> None:
+    """Raises SandboxError if the file is not the one that was packed."""
+    digest = digest_path(file)
+    try:
+        whole = digest.read_text().split()[:1] == [sha256(file)]
+    except FileNotFoundError:
+        raise SandboxError(
+            f"Nothing says whether the hosts' files in {file} are whole.",
+            why=f"{digest.name}, which was written with it, is missing",
+            fix="copy both files; or unset WIRE_BY_WIRE_HOSTS, and the hosts' files are built",
+        ) from None
+    if not whole:
+        raise SandboxError(
+            f"The hosts' files in {file} are damaged.",
+            why=f"their SHA-256 is not the one in {digest.name}",
+            fix="copy both files again; or unset WIRE_BY_WIRE_HOSTS, and the hosts' files are "
+            "built",
+        )
 
 
 def _unpack(file: Path) -> None:

@@ -26,16 +26,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.engine import child, kuryr, qemu
+from sandbox.engine import child, kuryr, qemu, versions
 from sandbox.errors import SandboxError
 from sandbox.paths import FULL_BYTES, TAG, cache_dir, is_ours, marked
 from sandbox.progress import Progress
 
 __all__ = [
     "BUILD_VM",
+    "EXPIRED",
     "GUEST",
     "LIB",
     "LINK_VM",
+    "NOTICE",
     "TOOLBOX",
     "VM",
     "AssetStatus",
@@ -55,6 +57,7 @@ __all__ = [
     "prune",
     "status",
     "toolbox_command",
+    "undated",
     "which",
 ]
 
@@ -80,6 +83,9 @@ ROOT_FILES = (
 VM = "/usr/share/wire-by-wire/vm"
 BUILD_VM = f"python3 {LIB}/vm_build.py {VM}"
 LINK_VM = f"ln -s {LIB}/vm.py /usr/local/bin/vm"
+# A list of a root's packages, as dpkg-query(1) and dpkg-deb(1) show them.
+PACKAGES = "packages"
+LISTED = r"--showformat='${Package} ${Version}\n'"
 DOCUMENTATION = ("doc", "info", "locale", "man")
 MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
 # How many builds of a kind stay in the cache: one snapshot for each number of hosts.
@@ -87,6 +93,10 @@ KEPT = {"base": 1, "snapshot": 4}
 # Seconds that each step took on a 2-core machine without KVM (tests/benchmarks); only the
 # display of the time left uses them.
 SECONDS = {"toolbox": 14, "python": 10, "root": 60, "accelerator": 8, "snapshot": 80}
+# What apt says of a Release file whose Valid-Until has passed (apt-secure(8)), and what we say. A
+# mirror that stands still for a time is no reason to build nothing.
+EXPIRED = "is expired (invalid since"
+NOTICE = "Using the Debian mirror's packages as they are: it has not been updated for a while"
 NEEDED_BYTES = 4 * 1024**3
 
 _PROGRAMS = {qemu.QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "mke2fs": "e2fsprogs"}
@@ -124,6 +134,7 @@ def offered() -> Path | None:
     """The archive of this version's base in the folder that WIRE_BY_WIRE_HOSTS names, or None."""
     folder = os.environ.get("WIRE_BY_WIRE_HOSTS")
     found = sorted(Path(folder).glob(f"{base_path().name}.tar.*")) if folder else []
+    found = [file for file in found if file.suffix != ".sha256"]
     return found[0] if found else None
 
 
@@ -355,7 +366,8 @@ def _build_base(folder: Path, progress: Progress) -> None:
     work.mkdir()
     left = sum(SECONDS.values())
     progress.step("Installing the toolbox image's Debian packages", left=left)
-    _mmdebstrap(toolbox_command(GUEST / "toolbox", work / "toolbox.tar"), work)
+    toolbox = work / "toolbox.tar"
+    dated = _mmdebstrap(toolbox_command(GUEST / "toolbox", toolbox), work, progress)
     left -= SECONDS["toolbox"]
     progress.step("Installing the hosts' Python packages", left=left)
     kuryr.install(GUEST / "kuryr", work / "kuryr")
@@ -369,9 +381,12 @@ def _build_base(folder: Path, progress: Progress) -> None:
         None,
         f'mkdir -p "$1{LIB}" "$1/usr/share/wire-by-wire" "$1/var/lib/docker"',
         f"copy-in {files} {LIB}",
-        f"upload {shlex.quote(str(work / 'toolbox.tar'))} {TOOLBOX}",
+        f"upload {shlex.quote(str(toolbox))} {TOOLBOX}",
         f"copy-in {shlex.quote(str(work / 'kuryr'))} {Path(kuryr.PLACE).parent}",
         f'chown -R 0:0 "$1{kuryr.PLACE}" && chroot "$1" {kuryr.COMPILE}',
+        f'chroot "$1" dpkg-query --show {LISTED} > "$1/{PACKAGES}"',
+        f"download /{PACKAGES} {shlex.quote(str(work / PACKAGES))}",
+        f'rm "$1/{PACKAGES}"',
         f'chroot "$1" {BUILD_VM} && chroot "$1" {LINK_VM}',
         f'cd "$1" && rm -rf {" ".join(listed["drop"])} var/lib/apt/lists/* var/cache/apt',
         'mkdir "$1/out" && mv "$1"/usr/lib/modules/*/vmlinuz "$1/out/vmlinuz"',
@@ -390,7 +405,10 @@ def _build_base(folder: Path, progress: Progress) -> None:
         ' mv "$disk" "$1/root.ext4"',
         f"download /root.ext4 {shlex.quote(str(folder / 'root'))}",
     )
-    _mmdebstrap(command, work)
+    _mmdebstrap(command, work, progress, dated=dated)
+    versions.record(folder, hosts=work / "packages", toolbox=work / f"toolbox.tar.{PACKAGES}")
+    if notice := versions.notice(folder):
+        progress.step(notice)
     (work / "vmlinuz").rename(folder / "vmlinuz")
     (folder / "initrd").write_bytes(_initramfs(work))
     shutil.rmtree(work)
@@ -402,7 +420,10 @@ def packages() -> dict[str, Any]:
 
 
 def toolbox_command(files: Path, output: Path) -> list[str]:
-    """The command that makes the toolbox image's root; files: the folder ``guest/toolbox``."""
+    """The command that makes the toolbox image's root, and beside it a list of its packages.
+
+    files: the folder ``guest/toolbox``.
+    """
     listed = packages()
     toolbox = listed["toolbox"]
     return mmdebstrap(
@@ -410,6 +431,11 @@ def toolbox_command(files: Path, output: Path) -> list[str]:
         "extract",
         toolbox["packages"],
         output,
+        # They are unpacked and not installed, so dpkg knows of none.
+        f'for deb in "$1"/var/cache/apt/archives/*.deb; do dpkg-deb --show {LISTED} "$deb"; done'
+        f' > "$1/{PACKAGES}"',
+        f"download /{PACKAGES} {shlex.quote(f'{output}.{PACKAGES}')}",
+        f'rm "$1/{PACKAGES}"',
         'cat "$1"/usr/share/ca-certificates/mozilla/*.crt > "$1/etc/ssl/certs/ca-certificates.crt"',
         'cd "$1" && rm -rf ' + shlex.join(toolbox["drop"]),
         'ln -sf nc.openbsd "$1/usr/bin/nc"',
@@ -425,8 +451,7 @@ def mmdebstrap(
 ) -> list[str]:
     """An mmdebstrap(1) command. output: a tar archive; None when the hooks take what counts."""
     return [
-        "mmdebstrap", "--quiet", f"--variant={variant}", f"--include={','.join(packages)}",
-        '--aptopt=Acquire::Check-Valid-Until "false"',
+        "mmdebstrap", f"--variant={variant}", f"--include={','.join(packages)}",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in DOCUMENTATION),
         # A root that is only extracted comes to no later hook.
         *(f"--{'extract' if variant == 'extract' else 'customize'}-hook={hook}" for hook in hooks),
@@ -438,10 +463,19 @@ def mmdebstrap(
     ]  # fmt: skip
 
 
-def _mmdebstrap(arguments: list[str], work: Path) -> None:
-    # What it leaves when it is killed is then removed with that folder. Without root, it works as
-    # users that may not enter an account's own folders.
-    result = child.run(arguments, {} if os.getuid() else {"TMPDIR": str(work)})
+def undated(command: list[str]) -> list[str]:
+    """That mmdebstrap command for a mirror whose Release file is past its date (EXPIRED)."""
+    return [command[0], '--aptopt=Acquire::Check-Valid-Until "false"', *command[1:]]
+
+
+def _mmdebstrap(
+    arguments: list[str], work: Path, progress: Progress, *, dated: bool = True
+) -> bool:
+    """Run it; gives whether the mirror is up to date. dated: False when it is known not to be."""
+    result = _run(arguments if dated else undated(arguments), work)
+    if dated and result.returncode and EXPIRED in result.stderr:
+        progress.step(NOTICE)
+        dated, result = False, _run(undated(arguments), work)
     if result.returncode:
         if "No space left" in result.stderr:
             raise OSError("the disk filled up")
@@ -452,6 +486,13 @@ def _mmdebstrap(arguments: list[str], work: Path) -> None:
             fix="check that this machine reaches its Debian mirror, then run: "
             "python -m sandbox build",
         )
+    return dated
+
+
+def _run(arguments: list[str], work: Path) -> subprocess.CompletedProcess[str]:
+    # What it leaves when it is killed is then removed with that folder. Without root, it works as
+    # users that may not enter an account's own folders.
+    return child.run(arguments, {} if os.getuid() else {"TMPDIR": str(work)})
 
 
 def _initramfs(work: Path) -> bytes:

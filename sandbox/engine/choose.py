@@ -97,12 +97,12 @@ def choose(sandbox_id: str) -> Engine:
         )
     lacking = VMEngine.lacks()
     install = f"sudo apt install --no-install-recommends {' '.join(lacking)}"
-    no_docker = DockerEngine.unusable() if name != "vm" else ""
+    no_docker = DockerEngine.problem() if name != "vm" else None
     if name == "docker" and no_docker:
         raise SandboxError(
             "SANDBOX_ENGINE is docker, and no Docker can be used.",
-            why=no_docker,
-            fix="start Docker, or unset SANDBOX_ENGINE to use the embedded VM",
+            why=f"{no_docker.what} {no_docker.why}".strip(),
+            fix=no_docker.fix,
         )
     if name == "docker" or (not name and not no_docker):
         return DockerEngine()
@@ -111,8 +111,9 @@ def choose(sandbox_id: str) -> Engine:
             "No engine works here: no Docker can be used, and the embedded VM misses programs."
             if not name
             else "The embedded VM misses programs.",
-            why=f"missing: {', '.join(lacking)}",
-            fix=install if name else f"start Docker, or: {install}",
+            why=f"missing: {', '.join(lacking)}"
+            + (f"; {no_docker.what} {no_docker.why}" if no_docker else ""),
+            fix=f"{install}; or {no_docker.fix}" if no_docker else install,
         )
     # Said before anything is built, if SANDBOX_ACCELERATOR asks for what is not there.
     qemu.accelerator()

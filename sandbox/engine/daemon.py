@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +17,13 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.tls import TLSConfig
 
-__all__ = ["Daemon", "current", "notes"]
+__all__ = ["Daemon", "current", "expected", "notes"]
 
+# For a part of one answer, and for all that is asked of an Engine before it is used.
 ANSWER_SECONDS = 5
+ALL_SECONDS = 15
+# Characters of an answer that a message repeats.
+LONGEST = 300
 DEFAULT_URL = "unix:///var/run/docker.sock"
 
 
@@ -71,10 +79,67 @@ class Daemon:
             client = DockerClient(base_url=self.url, tls=self.tls() or False,
                                   timeout=ANSWER_SECONDS)  # fmt: skip
             client.ping()
-        except (DockerException, OSError) as error:
+        except (DockerException, OSError, ValueError, AttributeError) as error:
+            # The last two: a version that is none.
             raise self._silent(_short(error)) from error
         client.api.timeout = timeout
         return client
+
+    def usable(self) -> dict[str, Any]:
+        """What ``docker info`` says, from an Engine that answers all that the course asks first.
+
+        Raises SandboxError if it refuses, gives no sense or takes longer than ALL_SECONDS.
+        """
+        answers: queue.SimpleQueue[dict[str, Any] | SandboxError] = queue.SimpleQueue()
+        # A time limit of the library's is for each read, and an answer may come byte by byte.
+        threading.Thread(target=lambda: answers.put(self._ask()), daemon=True).start()
+        try:
+            answer = answers.get(timeout=ALL_SECONDS)
+        except queue.Empty:
+            raise self.failed(f"it did not answer within {ALL_SECONDS} s") from None
+        if isinstance(answer, SandboxError):
+            raise answer
+        return answer
+
+    def _ask(self) -> dict[str, Any] | SandboxError:
+        try:
+            client = self.connect(ANSWER_SECONDS)
+            try:
+                info = client.info()
+                lists = client.api.containers(limit=1), client.api.images("wire-by-wire/host")
+            finally:
+                client.close()
+            if not all(isinstance(found, list) for found in lists):
+                raise TypeError("its lists are none")
+            for name in ("OSType", "OperatingSystem", "ServerVersion"):
+                if not isinstance(info[name], str):
+                    raise TypeError(f"{name} is {info[name]!r}")
+        except SandboxError as error:
+            return error
+        except (KeyError, TypeError, AttributeError) as error:
+            return self.failed(f"what it answers is not an Engine's: {error}")
+        except Exception as error:
+            return self.failed(_short(error))
+        return info
+
+    def failed(self, why: str) -> SandboxError:
+        """The error of an Engine that answers, but not as one does that can be used."""
+        return SandboxError(
+            f"The Docker Engine at {self.url} (from {self.origin}) cannot be used.",
+            why=why,
+            fix="check that docker ps works, or set SANDBOX_ENGINE=vm to use the embedded VM",
+        )
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Turn what the Engine refuses, or its silence, into one SandboxError."""
+        try:
+            yield
+        except SandboxError:
+            raise
+        except Exception as error:
+            # The SDK has no class of its own for an answer that it cannot read.
+            raise self.failed(_short(error)) from error
 
     def _silent(self, why: str) -> SandboxError:
         return SandboxError(
@@ -117,6 +182,15 @@ def current() -> Daemon:
     return Daemon(context.Host, (tls and tls.ca_cert) or "", cert, key, f"the context {name}")
 
 
+def expected() -> bool:
+    """Whether somebody named an Engine, or the usual socket is there: a machine with Docker."""
+    try:
+        found = current()
+    except SandboxError:
+        return True
+    return found.url != DEFAULT_URL or Path(DEFAULT_URL.removeprefix("unix://")).exists()
+
+
 def notes(info: dict[str, Any]) -> list[str]:
     """What a learner should know about that Engine, from ``docker info``."""
     options = info.get("SecurityOptions") or []
@@ -140,4 +214,6 @@ def _short(error: Exception) -> str:
     reason: BaseException = error
     while inner := reason.__cause__ or reason.__context__:
         reason = inner
-    return str(reason)
+    said = getattr(reason, "explanation", None) or str(reason) or type(reason).__name__
+    text = " ".join(str(said).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"

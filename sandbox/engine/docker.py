@@ -40,29 +40,41 @@ class DockerEngine:
     name = "docker"
 
     @staticmethod
-    def unusable() -> str:
-        """Why the Engine of the moment cannot be used; "" when it can."""
+    def problem() -> SandboxError | None:
+        """Why the Engine of the moment cannot be used, and the way around; None when it can."""
         try:
-            client = current().connect()
-            system = client.info()["OSType"]
-            client.close()
+            daemon = current()
+            system = daemon.usable()["OSType"]
         except SandboxError as error:
-            return f"{error.what} {error.why}".strip()
-        return "" if system == "linux" else f"it runs {system} containers, not Linux ones"
+            return error
+        if system == "linux":
+            return None
+        return SandboxError(
+            f"The Docker Engine at {daemon.url} (from {daemon.origin}) cannot be used.",
+            why=f"it runs {system} containers, not Linux ones",
+            fix="switch it to Linux containers, or set SANDBOX_ENGINE=vm to use the embedded VM",
+        )
 
     @staticmethod
     def report() -> dict[str, Any]:
         """What ``doctor`` says of it: ``{"works", "why", "version", "system", "notes",
-        "privileged"}``; privileged: "", why it is refused, or that it was not tried yet."""
-        if why := DockerEngine.unusable():
-            return {"works": False, "why": why}
-        daemon = current()
-        client = daemon.connect()
-        info = client.info()
-        privileged = "not tried: the hosts' image is not built yet (python -m sandbox build)"
-        if image.present(client):
-            privileged = _try_privileged(client)
-        client.close()
+        "privileged"}``, or ``{"works": False, "why", "fix"}``.
+
+        privileged: "", why it is refused, or that it was not tried yet.
+        """
+        try:
+            if problem := DockerEngine.problem():
+                raise problem
+            daemon = current()
+            info = daemon.usable()
+            client = daemon.connect()
+            privileged = "not tried: the hosts' image is not built yet (python -m sandbox build)"
+            with daemon.answering():
+                if image.present(client):
+                    privileged = _try_privileged(client)
+            client.close()
+        except SandboxError as error:
+            return {"works": False, "why": f"{error.what} {error.why}".strip(), "fix": error.fix}
         return {
             "works": True,
             "why": f"answers at {daemon.url} (from {daemon.origin})",
@@ -74,8 +86,10 @@ class DockerEngine:
 
     def build(self, recipe: Recipe, progress: Progress) -> str:
         """See ``Engine.build``: the hosts' image, on that Engine."""
-        client = current().connect()
-        reference = image.ensure(client, progress)
+        daemon = current()
+        client = daemon.connect()
+        with daemon.answering():
+            reference = image.ensure(client, progress)
         client.close()
         return f"the image {reference}"
 
@@ -138,7 +152,7 @@ class DockerEngine:
         """
         from docker.errors import DockerException
 
-        if DockerEngine.unusable():
+        if DockerEngine.problem():
             return []
         try:
             client = current().connect()
@@ -162,10 +176,11 @@ class DockerEngine:
             return None
         try:
             client = daemon.connect()
+            with daemon.answering():
+                found = _containers(client, sandbox_id)
+                state = _state(sandbox_id, client, found) if found else None
         except SandboxError:
             return None
-        found = _containers(client, sandbox_id)
-        state = _state(sandbox_id, client, found) if found else None
         client.close()
         return state
 
@@ -199,7 +214,8 @@ class DockerEngine:
                 daemon = None
             daemon = daemon or current()
             client = daemon.connect()
-            found = _containers(client, sandbox_id)
+            with daemon.answering():
+                found = _containers(client, sandbox_id)
             matches = _matches(found, labels, recipe.hosts)
             if found and not (fresh or matches):
                 client.close()

@@ -39,10 +39,8 @@ HOST_FILES = (
 def dockerfile() -> str:
     """The Dockerfile. Its ARG ``BASE`` is a Debian of the suite that packages.toml names."""
     listed = assets.packages()
-    install = (
-        "RUN apt-get update -o Acquire::Check-Valid-Until=false && "
-        "apt-get install --yes --no-install-recommends"
-    )
+    update = _dated("apt-get update", "apt-get update -o Acquire::Check-Valid-Until=false")
+    install = f"RUN {update} && apt-get install --yes --no-install-recommends"
     toolbox = assets.toolbox_command(Path("/toolbox"), Path("/toolbox.tar"))
     return "\n".join(
         [
@@ -50,7 +48,7 @@ def dockerfile() -> str:
             "FROM $BASE AS toolbox",
             f"{install} mmdebstrap",
             "COPY toolbox /toolbox",
-            f"RUN {shlex.join(toolbox)}",
+            f"RUN {_dated(shlex.join(toolbox), shlex.join(assets.undated(toolbox)))}",
             "FROM $BASE AS host",
             f"{install} {' '.join(listed['packages'])} && "
             f"cd / && rm -rf {' '.join(listed['drop'])} /var/lib/apt/lists/*",
@@ -67,6 +65,14 @@ def dockerfile() -> str:
             f"RUN {kuryr.COMPILE}",
             "",
         ]
+    )
+
+
+def _dated(command: str, undated: str) -> str:
+    """A shell command: the first, and the second if the mirror's Release file is past its date."""
+    return (
+        f"{{ {command} 2> /tmp/said || {{ cat /tmp/said >&2; grep -qF '{assets.EXPIRED}' /tmp/said "
+        f"&& echo {shlex.quote(assets.NOTICE)} && {undated}; }}; }} && rm -f /tmp/said"
     )
 
 
@@ -106,6 +112,8 @@ def _build(client: DockerClient, progress: Progress) -> None:
             forcerm=True, labels={LABEL: "host"},
         ):  # fmt: skip
             said.append(line.get("stream", "").strip())
+            if said[-1] == assets.NOTICE:
+                progress.step(assets.NOTICE)
             failure = failure or line.get("error", "")
     except APIError as error:
         failure = error.explanation or str(error)

@@ -3,7 +3,8 @@
 python scripts/kit/build.py [FILE] [--python 3.11 ...]      build/wire-by-wire-kit.tar
 
 In it are the course as committed, the hosts' files as built here, and the Python packages. Unpacked
-there, ``sh kit/setup.sh`` does the rest.
+there, ``sh kit/setup.sh`` does the rest; it begins by checking each file's digest. The digest of
+the kit itself is beside it: ``sha256sum --check wire-by-wire-kit.tar.sha256``.
 """
 
 import argparse
@@ -20,8 +21,7 @@ from sandbox.progress import TextProgress
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ("3.11", "3.12", "3.13")
-# pip builds the course's own package with them.
-BUILD = ("hatchling", "editables")
+LOCKS = ("requirements.lock", "requirements-test.lock")
 
 
 def build(file: Path, versions: tuple[str, ...] = VERSIONS) -> None:
@@ -39,17 +39,21 @@ def build(file: Path, versions: tuple[str, ...] = VERSIONS) -> None:
             _wheels(kit / "wheels" / version, version)
         snapshot = Path(VMEngine().build(hosts.recipe(2), TextProgress()))
         archive.pack(kit / "hosts", snapshot, "gz")
+        files = sorted(path for path in kit.rglob("*") if path.is_file())
+        sums = [f"{archive.sha256(path)}  {path.relative_to(kit)}\n" for path in files]
+        (kit / "SHA256SUMS").write_text("".join(sums))
         _run("tar", "--create", "--file", file, "--directory", folder, "kit")
+    archive.digest_path(file).write_text(f"{archive.sha256(file)}  {file.name}\n")
     print(f"{file}: {file.stat().st_size >> 20} MiB, for Python {', '.join(versions)}")
 
 
 def _wheels(folder: Path, version: str) -> None:
-    download = (
+    locks = [word for name in LOCKS for word in ("--requirement", ROOT / name)]
+    _run(
         sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--only-binary=:all:", "--python-version", version, "--dest", folder,
+        "--require-hashes", "--no-deps", "--only-binary=:all:", "--python-version", version,
+        "--dest", folder, *locks,
     )  # fmt: skip
-    _run(*download, "--no-deps", "--requirement", ROOT / "requirements.lock")
-    _run(*download, *BUILD)
 
 
 def _run(*command: str | Path) -> None:

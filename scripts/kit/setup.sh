@@ -9,6 +9,9 @@ fail() {
 }
 [ ! -e "$target" ] || fail "$target is there already. Name another folder: sh setup.sh FOLDER"
 
+damaged=$(cd "$kit" && sha256sum --check --quiet SHA256SUMS 2> /dev/null) ||
+    fail "This kit is damaged (${damaged:-SHA256SUMS is missing}). Copy and unpack it again."
+
 python=
 for name in python3 python3.13 python3.12 python3.11; do
     version=$("$name" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null) || continue
@@ -30,6 +33,9 @@ cp -R "$kit/course/." "$target"
 echo "Installing the Python packages"
 cd "$target"
 export WIRE_BY_WIRE_HOSTS="$kit/hosts" SANDBOX_ENGINE=vm
-PIP_NO_INDEX=1 PIP_FIND_LINKS="$kit/wheels/$version" make --silent PYTHON="$python" .venv/ready
+# pip takes a space there for the end of a name, but not one in an address.
+wheels=$("$python" -c 'import pathlib, sys; print(pathlib.Path(sys.argv[1]).as_uri())' \
+    "$kit/wheels/$version")
+PIP_NO_INDEX=1 PIP_FIND_LINKS=$wheels make --silent PYTHON="$python" .venv/ready
 .venv/bin/python -m sandbox build
 echo "The course is in $target. Open it there with: make lab"

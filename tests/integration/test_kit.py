@@ -13,6 +13,8 @@ from tests.nobody import as_nobody
 
 ROOT = Path(__file__).parents[2]
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+# As somebody may have unpacked it.
+KIT = "/tmp/it's “a” kit"
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 _spec = importlib.util.spec_from_file_location("kit_build", ROOT / "scripts/kit/build.py")
 kit_build = importlib.util.module_from_spec(_spec)
@@ -24,6 +26,7 @@ def kit(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kit")
     kit_build.build(folder / "kit.tar", (VERSION,))
     subprocess.run(["tar", "-xf", folder / "kit.tar", "-C", folder], check=True)
+    subprocess.run(["sha256sum", "--check", "kit.tar.sha256"], cwd=folder, check=True)
     (folder / "kit.tar").unlink()
     return folder / "kit"
 
@@ -31,14 +34,14 @@ def kit(tmp_path_factory):
 def alone(kit, home, *command):
     """Run it as another user, without any network, where only /tmp and home can be written to."""
     return subprocess.run(
-        [*as_nobody(("--ro-bind", kit, "/tmp/kit"), ("--bind", home, "/tmp/home")), *command],
+        [*as_nobody(("--ro-bind", kit, KIT), ("--bind", home, "/tmp/home")), *command],
         env={"PATH": os.environ["PATH"], "HOME": "/tmp/home", "SANDBOX_ENGINE": "vm"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
 def test_the_course_is_set_up_without_a_network_and_a_lesson_runs(kit, tmp_path):
-    done = alone(kit, tmp_path, "sh", "/tmp/kit/setup.sh", "/tmp/home/course")
+    done = alone(kit, tmp_path, "sh", f"{KIT}/setup.sh", "/tmp/home/course")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The course is in /tmp/home/course" in done.stdout
     # Nothing is left to be fetched or built when it is opened.
@@ -52,6 +55,6 @@ def test_the_course_is_set_up_without_a_network_and_a_lesson_runs(kit, tmp_path)
     )
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
     assert "passed" in ran.stdout
-    again = alone(kit, tmp_path, "sh", "/tmp/kit/setup.sh", "/tmp/home/course")
+    again = alone(kit, tmp_path, "sh", f"{KIT}/setup.sh", "/tmp/home/course")
     assert again.returncode == 1
     assert "is there already" in again.stderr

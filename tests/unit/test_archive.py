@@ -2,6 +2,7 @@
 
 import os
 import random
+import subprocess
 
 import pytest
 
@@ -36,7 +37,9 @@ def built(cache):
 @pytest.mark.parametrize("compression", ["gz", "zst"])
 def test_what_is_unpacked_is_what_was_packed(built, tmp_path, monkeypatch, compression):
     file = archive.pack(tmp_path / "offer", built, compression)
-    assert [*file.parent.iterdir()] == [file]
+    assert sorted(file.parent.iterdir()) == [file, archive.digest_path(file)]
+    check = ["sha256sum", "--check", archive.digest_path(file).name]
+    subprocess.run(check, cwd=file.parent, check=True, capture_output=True)
     # Pages that the root has are not in it twice: these files do not compress.
     assert file.stat().st_size < (64 + 8 + 6) * PAGE
     monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "other"))
@@ -93,15 +96,56 @@ def test_where_it_cannot_be_packed_one_message_says_why(built, tmp_path, monkeyp
         archive.pack(tmp_path / "other", built)
 
 
-def test_a_damaged_archive_is_one_message_and_leaves_nothing(built, tmp_path, monkeypatch):
-    file = archive.pack(tmp_path / "offer", built, "gz")
+def cut(file):
     file.write_bytes(file.read_bytes()[: 40 * PAGE])
+
+
+def change_a_byte(file):
+    content = bytearray(file.read_bytes())
+    content[-100] ^= 1
+    file.write_bytes(content)
+
+
+def lose_the_digest(file):
+    archive.digest_path(file).unlink()
+
+
+def empty_the_digest(file):
+    archive.digest_path(file).write_text("")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (cut, "are damaged"),
+        (change_a_byte, "are damaged"),
+        (empty_the_digest, "are damaged"),
+        (lose_the_digest, "Nothing says whether"),
+    ],
+)
+def test_a_damaged_archive_is_one_message_and_leaves_nothing(
+    built, tmp_path, monkeypatch, harm, said
+):
+    file = archive.pack(tmp_path / "offer", built, "gz")
+    harm(file)
+    monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "other"))
+    monkeypatch.setenv("WIRE_BY_WIRE_HOSTS", str(file.parent))
+    with pytest.raises(SandboxError, match=said) as caught:
+        archive.unpack(Quiet())
+    assert str(file) in caught.value.what
+    assert "unset WIRE_BY_WIRE_HOSTS" in caught.value.fix
+    assert sorted(path.name for path in cache_dir().iterdir()) == ["CACHEDIR.TAG", "build.lock"]
+
+
+def test_what_cannot_be_unpacked_is_one_message(built, tmp_path, monkeypatch):
+    file = archive.pack(tmp_path / "offer", built, "gz")
+    cut(file)
+    archive.digest_path(file).write_text(archive.sha256(file))
     monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "other"))
     monkeypatch.setenv("WIRE_BY_WIRE_HOSTS", str(file.parent))
     with pytest.raises(SandboxError, match=r"could not be unpacked from .*base-") as caught:
         archive.unpack(Quiet())
     assert "tar: " in caught.value.why
-    assert "unset WIRE_BY_WIRE_HOSTS" in caught.value.fix
     assert sorted(path.name for path in cache_dir().iterdir()) == ["CACHEDIR.TAG", "build.lock"]
 
 
@@ -110,6 +154,7 @@ def test_an_archive_of_another_version_is_not_offered(built, tmp_path, monkeypat
     monkeypatch.setenv("WIRE_BY_WIRE_HOSTS", str(file.parent))
     assert assets.offered() == file
     file.rename(file.with_name("base-0123456789ab.tar.gz"))
+    # Nor is the digest that is left of one.
     assert assets.offered() is None
 
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from sandbox import hosts
-from sandbox.engine import assets, qemu, snapshot
+from sandbox.engine import assets, image, qemu, snapshot
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 from sandbox.progress import Quiet
@@ -137,3 +137,56 @@ def test_the_initramfs_is_a_newc_archive():
     assert archive.count(b"070701") == 4
     assert len(archive) % 4 == 0
     assert b"TRAILER!!!" in archive
+
+
+EXPIRED = (
+    "E: Release file for mirror/dists/forky/InRelease is expired (invalid since 3d 2h 1min 7s). "
+    "Updates for this repository will not be applied.\n"
+)
+
+
+@pytest.fixture
+def mmdebstrap(tmp_path):
+    """A command that ends as mmdebstrap does where apt says ``said`` of a list it must check."""
+
+    def command(said):
+        path = tmp_path / "mmdebstrap"
+        (tmp_path / "said").write_text(said)
+        path.write_text(
+            f'#!/bin/sh\necho "$*" >> {tmp_path}/runs\n'
+            f"case $* in *Check-Valid-Until*) ;; *) cat {tmp_path}/said >&2; exit 25 ;; esac\n"
+        )
+        path.chmod(0o755)
+        return [str(path), "--quiet", "forky"]
+
+    return command
+
+
+def test_a_mirror_past_its_date_is_used_and_said(mmdebstrap, tmp_path):
+    steps = []
+
+    class Told(Quiet):
+        def step(self, text, *, left=None):
+            steps.append(text)
+
+    assets._mmdebstrap(mmdebstrap(EXPIRED), tmp_path, Told())
+    assert steps == [assets.NOTICE]
+    assert len((tmp_path / "runs").read_text().splitlines()) == 2
+
+
+def test_no_other_failure_turns_the_check_of_the_date_off(mmdebstrap, tmp_path):
+    with pytest.raises(SandboxError, match="could not be made"):
+        assets._mmdebstrap(mmdebstrap("E: Unable to locate package crun\n"), tmp_path, Quiet())
+    assert len((tmp_path / "runs").read_text().splitlines()) == 1
+    assert "Valid-Until" not in " ".join(assets.mmdebstrap("forky", "minbase", [], None))
+
+
+@pytest.mark.parametrize(("said", "status"), [("", 0), (EXPIRED, 0), ("E: No route\n", 1)])
+def test_the_image_takes_a_mirror_past_its_date_and_says_so(said, status, tmp_path):
+    (tmp_path / "said").write_text(said)
+    first = f"{{ cat {tmp_path}/said >&2; [ ! -s {tmp_path}/said ]; }}"
+    done = subprocess.run(
+        ["sh", "-c", image._dated(first, "echo again")], capture_output=True, text=True, check=False
+    )
+    assert bool(done.returncode) == bool(status)
+    assert done.stdout == (f"{assets.NOTICE}\nagain\n" if said == EXPIRED else "")

@@ -17,7 +17,7 @@ from tests.alive import alive
 
 @pytest.fixture(autouse=True)
 def _no_docker(monkeypatch):
-    monkeypatch.setattr(DockerEngine, "unusable", staticmethod(lambda: "none here"))
+    monkeypatch.setattr(DockerEngine, "problem", staticmethod(lambda: SandboxError("none here")))
 
 
 @pytest.fixture

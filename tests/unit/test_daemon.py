@@ -1,6 +1,15 @@
+import contextlib
 import hashlib
+import http.server
 import json
+import os
 import shlex
+import shutil
+import socketserver
+import tempfile
+import threading
+import time
+from typing import ClassVar
 
 import pytest
 
@@ -9,6 +18,7 @@ from sandbox.engine import assets, daemon, image, kuryr
 from sandbox.engine.choose import choose
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
+from sandbox.status import doctor
 
 
 @pytest.fixture
@@ -80,7 +90,7 @@ def test_an_engine_that_cannot_be_used_is_one_message(config, monkeypatch, url, 
     monkeypatch.setenv("DOCKER_HOST", url)
     with pytest.raises(SandboxError, match=said):
         daemon.current().connect()
-    assert DockerEngine.unusable()
+    assert DockerEngine.problem()
 
 
 def test_docker_by_name_where_there_is_none_says_so(config, monkeypatch, cache):
@@ -96,6 +106,133 @@ def test_without_docker_and_without_a_name_it_is_the_vm(config, monkeypatch, cac
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/such.sock")
     monkeypatch.setattr("sandbox.engine.vm.assets.lacks", list)
     assert choose("none-such").name == "vm"
+
+
+GOOD = {"OSType": "linux", "OperatingSystem": "Debian", "ServerVersion": "28.5.2"}
+VERSION = {"Version": "28.5.2", "ApiVersion": "1.51", "KernelVersion": "6.1"}
+# What a Docker whose ping is well may answer then: status and body, or seconds between its bytes.
+BAD = {
+    "refuses": (403, b'{"message": "no, you may not"}'),
+    "has no such page": (404, b"page not found"),
+    "breaks": (500, b"\xff\xfe"),
+    "speaks no JSON": (200, b"<html>hello</html>"),
+    "answers a list": (200, b"[]"),
+    "answers null": (200, b"null"),
+    "answers something else": (200, b'{"OSType": 7}'),
+    "answers nothing": (200, b""),
+    "is slow": (200, 30.0),
+    "answers byte by byte": (200, 0.3),
+}
+
+
+class Fake(http.server.BaseHTTPRequestHandler):
+    """An Engine that pings, and answers all else as its server's ``answers`` say."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        name = self.path.partition("?")[0].split("/", 2)[-1].split("/")[0]
+        name = name if self.path.startswith("/v1") else self.path[1:].partition("?")[0]
+        usual = {"_ping": b"OK", "info": json.dumps(GOOD).encode(), "containers": b"[]",
+                 "version": json.dumps(VERSION).encode()}  # fmt: skip
+        lists = self.path.partition("?")[0].endswith(f"{name}/json")
+        # It has no image of ours.
+        other = (200, b"[]") if lists else (404, b'{"message": "no such image"}')
+        status, body = self.server.answers.get(name, (200, usual[name]) if name in usual else other)
+        seconds, body = (body, b"{" * 1000) if isinstance(body, float) else (0, body)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for at in range(len(body)) if seconds else ():
+                self.wfile.write(body[at : at + 1])
+                if self.server.over.wait(seconds):
+                    return
+            self.wfile.write(b"" if seconds else body)
+
+    do_HEAD = do_GET
+
+    def address_string(self):
+        return "a socket"
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def fake(config, monkeypatch):
+    """Answers of an Engine on a unix socket, to be changed; DOCKER_HOST names it."""
+
+    class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+        answers: ClassVar = {}
+        over = threading.Event()
+        daemon_threads = True
+
+    # A socket's path is short.
+    folder = tempfile.mkdtemp(prefix="d-", dir="/tmp")
+    server = Server(f"{folder}/docker.sock", Fake)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/docker.sock")
+    monkeypatch.setattr(daemon, "ANSWER_SECONDS", 0.6)
+    monkeypatch.setattr(daemon, "ALL_SECONDS", 1.5)
+    yield server.answers
+    server.over.set()
+    server.shutdown()
+    server.server_close()
+    shutil.rmtree(folder)
+
+
+def test_a_docker_that_answers_is_taken(fake, monkeypatch, cache):
+    monkeypatch.delenv("SANDBOX_ENGINE", raising=False)
+    assert choose("none-such").name == "docker"
+    assert DockerEngine.report() | {"privileged": ""} == {
+        "works": True, "why": f"answers at {os.environ['DOCKER_HOST']} (from DOCKER_HOST)",
+        "version": "28.5.2", "system": "Debian", "notes": [], "privileged": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["version", "info", "containers", "images"])
+@pytest.mark.parametrize("how", BAD)
+def test_a_docker_that_pings_and_then_fails_is_one_message_and_the_vm_is_taken(
+    fake, monkeypatch, cache, what, how
+):
+    fake[what] = BAD[how]
+    began = time.monotonic()
+    report = DockerEngine.report()
+    if what in ("containers", "images") and how == "answers a list":
+        return  # That is what they answer.
+    assert time.monotonic() - began < 10
+    assert (report["works"], bool(report["why"]), bool(report["fix"])) == (False, True, True)
+    assert len(report["why"]) < 600
+    monkeypatch.delenv("SANDBOX_ENGINE", raising=False)
+    monkeypatch.setattr("sandbox.engine.vm.assets.lacks", list)
+    assert choose("none-such").name == "vm"
+    monkeypatch.setenv("SANDBOX_ENGINE", "docker")
+    with pytest.raises(SandboxError, match="SANDBOX_ENGINE is docker") as caught:
+        choose("none-such")
+    assert "SANDBOX_ENGINE=vm" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("url", "way"), [("ssh://user@there", "ssh -NL"), ("tcp://127.0.0.1:2375", "protect-access")]
+)
+def test_the_way_around_is_in_the_message_and_in_the_doctors_advice(
+    config, monkeypatch, cache, url, way
+):
+    context(config, "far", url)
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    monkeypatch.setenv("SANDBOX_ENGINE", "docker")
+    with pytest.raises(SandboxError, match="SANDBOX_ENGINE is docker") as caught:
+        choose("none-such")
+    assert way in caught.value.fix
+    assert way in " ".join(doctor("none-such")["advice"])
+    monkeypatch.delenv("SANDBOX_ENGINE")
+    monkeypatch.setattr("sandbox.engine.vm.assets.lacks", lambda: ["qemu-system-x86"])
+    with pytest.raises(SandboxError, match="No engine works here") as caught:
+        choose("none-such")
+    assert way in caught.value.fix
+    assert "apt install" in caught.value.fix
 
 
 def test_what_an_engine_lacks_is_named():

@@ -73,14 +73,31 @@ def test_make_help_lists_every_target():
     "name",
     [
         "requirements.lock",
+        "requirements-test.lock",
         "requirements-teach.lock",
         "requirements-site.lock",
         "binder/requirements.lock",
     ],
 )
-def test_a_lock_file_pins_every_package(name):
-    for line in (ROOT / name).read_text().splitlines():
-        assert re.fullmatch(r"[A-Za-z0-9_.-]+==[^ ]+|#.*", line), line
+def test_a_lock_file_pins_every_package_by_the_hashes_of_its_files(name):
+    for line in (ROOT / name).read_text().replace(" \\\n", "").splitlines():
+        assert re.fullmatch(
+            r"[a-z0-9-]+==[^ ]+( ; \w+ == '\w+')?(    --hash=sha256:[0-9a-f]{64})+|#.*", line
+        ), line
+
+
+def test_pip_installs_nothing_without_a_hash():
+    """But the course itself, which is here, and the tool that writes the locks."""
+    for name in ("Makefile", "binder/Dockerfile", "scripts/kit/build.py", "scripts/kit/setup.sh"):
+        text = (ROOT / name).read_text().replace("\\\n", "")
+        for line in text.splitlines():
+            if "pip install " in line and ":=" not in line:
+                assert "--require-hashes" in line or "--no-deps --no-build-isolation" in line, line
+    make = (ROOT / "Makefile").read_text()
+    assert "LOCKED := $(INSTALL) --require-hashes" in make
+    assert re.findall(r"\$\(INSTALL\) (.*)", make) == [
+        "--require-hashes --requirement", "--no-deps --no-build-isolation --editable .",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -1,0 +1,15 @@
+"""Give this Python's JupyterLab the course's settings, and terminals with that Python first."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(__file__).absolute().parent
+lab = Path(sys.prefix, "share/jupyter/lab/settings")
+lab.mkdir(parents=True, exist_ok=True)
+shutil.copy(SCRIPTS / "jupyterlab-settings.json", lab / "overrides.json")
+server = Path(sys.prefix, "etc/jupyter/jupyter_config.json")
+server.parent.mkdir(parents=True, exist_ok=True)
+shell = ["bash", "--rcfile", str(SCRIPTS / "terminal.bashrc")]
+server.write_text(json.dumps({"ServerApp": {"terminado_settings": {"shell_command": shell}}}))
