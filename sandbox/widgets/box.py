@@ -27,7 +27,9 @@ def in_place_of(kept: dict[str, _Shown], key: str, make: Callable[[], _Shown]) -
 
 
 class Box(widgets.VBox):
-    """A column of widgets that keeps the keys typed at it; its text, without widgets, is its repr."""
+    """A column of widgets that keeps the keys typed at it. Its text, where no widget can be shown,
+    is its repr.
+    """
 
     def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
