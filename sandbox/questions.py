@@ -14,7 +14,7 @@ from sandbox import record
 from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
-    from ipywidgets import Widget
+    from ipywidgets import Box, Widget
 
 __all__ = ["Asked", "Outcome", "outcome", "predict", "quiz"]
 
@@ -25,8 +25,12 @@ _RIGHT, _WRONG = "#2a8540", "#d6453d"
 class Asked:
     """Questions on the page: a widget, and where none can be shown, its text."""
 
-    def __init__(self, widget: Widget, text: str) -> None:
+    def __init__(self, widget: Box, text: str) -> None:
+        from sandbox.views.keys import KEEPS_KEYS, keys
+
         self.widget, self._text = widget, text
+        widget.add_class(KEEPS_KEYS)
+        widget.children = (*widget.children, keys())
 
     def __repr__(self) -> str:
         return self._text
@@ -281,7 +285,7 @@ def _text(value: str = "") -> Any:
     return ipywidgets.HTML(value)
 
 
-def _column(*children: Widget) -> Widget:
+def _column(*children: Widget) -> Box:
     import ipywidgets
 
     return ipywidgets.VBox(children)

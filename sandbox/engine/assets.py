@@ -440,7 +440,8 @@ def toolbox_command(files: Path, output: Path) -> list[str]:
         'cd "$1" && rm -rf ' + shlex.join(toolbox["drop"]),
         'ln -sf nc.openbsd "$1/usr/bin/nc"',
         # Whatever has no program of its own is busybox.
-        'for name in $("$1/usr/bin/busybox" --list); do [ -e "$1/usr/bin/$name" ] ||'
+        'names=$(chroot "$1" /usr/bin/busybox --list) || exit;'
+        ' for name in $names; do [ -e "$1/usr/bin/$name" ] ||'
         ' [ -e "$1/usr/sbin/$name" ] || ln -s busybox "$1/usr/bin/$name"; done',
         f'cp -r --no-preserve=ownership {shlex.quote(str(files))}/. "$1"',
     )

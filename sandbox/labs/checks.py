@@ -6,6 +6,7 @@ what must not pass first proves that its probe works.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -18,8 +19,8 @@ from sandbox.errors import SandboxError
 from sandbox.journey import journey
 from sandbox.labs.scene import Answer, NotThere, Scene, look_at
 from sandbox.model.bridged import bridged, parts
-from sandbox.model.difference import diff
-from sandbox.model.state import Container, Interface, Network
+from sandbox.model.difference import Change, diff
+from sandbox.model.state import Container, HostState, Interface, Network, Snapshot
 from sandbox.sandbox import running
 
 __all__ = [
@@ -56,12 +57,15 @@ class Finding:
 
     wanted: what is to hold.  seen: what was there instead, or why one cannot tell.
     places: the objects to look at; two of them are an edge of the picture.
+    at_fault: the objects that are wrong by themselves, as the picture names its nodes; where there
+        are none, it is what lies between the places.
     """
 
     state: str
     wanted: str
     seen: str
     places: tuple[str, ...] = ()
+    at_fault: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -85,6 +89,10 @@ class Condition(Protocol):
         """Whether it holds, and what is seen. Raises NotThere, or Unclear."""
         ...
 
+    def at_fault(self, scene: Scene) -> Iterable[str]:
+        """Where it does not hold: which objects are wrong by themselves. May raise NotThere."""
+        ...
+
 
 class Unclear(Exception):
     """It cannot be told whether a condition holds; its text says why."""
@@ -102,7 +110,11 @@ def look(condition: Condition, scene: Scene) -> Finding:
         state, seen = UNKNOWN, "; ".join(filter(None, (error.what, error.why)))
     else:
         state = PASSED if holds else FAILED
-    return Finding(state, condition.wanted, seen, condition.places)
+    at_fault: tuple[str, ...] = ()
+    if state == FAILED:
+        with contextlib.suppress(NotThere, SandboxError):
+            at_fault = tuple(dict.fromkeys(condition.at_fault(scene)))
+    return Finding(state, condition.wanted, seen, condition.places, at_fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +124,38 @@ class _Holds:
     wanted: str
     places: tuple[str, ...]
     fn: Callable[[Scene], tuple[bool, str]]
+    wrong: Callable[[Scene], Iterable[str]] | None = None
 
     def verdict(self, scene: Scene) -> tuple[bool, str]:
         return self.fn(scene)
 
+    def at_fault(self, scene: Scene) -> Iterable[str]:
+        # Nothing can be said of the way to a container that does not run.
+        found = [scene.find_container(place) for place in self.places]
+        stopped = [it for it in found if it and not it.namespace]
+        if stopped:
+            return [f"{it.host}/{it.name}" for it in stopped]
+        return self.wrong(scene) if self.wrong else ()
+
 
 def holds(
-    wanted: str, fn: Callable[[Scene], tuple[bool, str]], *, places: Iterable[str] = ()
+    wanted: str,
+    fn: Callable[[Scene], tuple[bool, str]],
+    *,
+    places: Iterable[str] = (),
+    at_fault: Callable[[Scene], Iterable[str]] | None = None,
 ) -> Condition:
     """Any other condition.
 
     wanted: what is to hold, as a sentence without its full stop.  fn: gives whether it holds,
-    and what is seen; it may raise NotThere or SandboxError.
+    and what is seen; it may raise NotThere or SandboxError.  places: what it is about; a picture
+    shows two of them as a line.  at_fault: where it does not hold, which objects are wrong.
     """
-    return _Holds(wanted, tuple(places), fn)
+    return _Holds(wanted, tuple(places), fn, at_fault)
+
+
+def _network_node(network: Network) -> str:
+    return f"{network.host}/network:{network.name}"
 
 
 def _port(tcp: int | None) -> str:
@@ -236,8 +266,19 @@ def published(host: str, port: int, *, by: str, on: str = "") -> Condition:
         )
         return right, "; ".join(f"{where}: {answer}" for where, (_, answer) in tried.items())
 
+    def at_fault(scene: Scene) -> Iterable[str]:
+        # The published port if there is one, else the container that has none.
+        node = f"{full}/{scene.container(by).name}"
+        listed = {
+            f"{node}:{it.host_port}→{it.container_port}/{it.protocol}"
+            for it in scene.container(by).published
+            if it.host_port == port
+        }
+        return sorted(listed) or [node]
+
     where = f"{on} alone" if on else "every address"
-    return holds(f"{by} answers at port {port} of {full}, at {where}", fn, places=[full, by])
+    wanted = f"{by} answers at port {port} of {full}, at {where}"
+    return holds(wanted, fn, places=[full, by], at_fault=at_fault)
 
 
 def firewall_drops(source: str, to: str, *, tcp: int | None = None, chain: str = "") -> Condition:
@@ -319,7 +360,14 @@ def shares_parent_mac(*places: str) -> Condition:
 
     have = "have" if len(places) > 1 else "has"
     wanted = f"{' and '.join(places)} {have} the MAC of the parent interface"
-    return holds(wanted, fn, places=places)
+
+    def at_fault(scene: Scene) -> Iterable[str]:
+        for place in places:
+            own, theirs, _ = _macs(scene, place)
+            if not own & theirs:
+                yield place
+
+    return holds(wanted, fn, places=places, at_fault=at_fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,21 +417,48 @@ class NetworkCondition:
     def places(self) -> tuple[str, ...]:
         return self.members
 
-    def verdict(self, scene: Scene) -> tuple[bool, str]:
-        states = [scene.host(self.host)] if self.host else list(scene.now.hosts)
-        found = [it for state in states for it in state.networks if it.name == self.name]
-        if not found:
-            raise NotThere(f"there is no network {self.name}")
-        members = {
-            container.name
-            for state in states
+    def _states(self, scene: Scene) -> list[HostState]:
+        return [scene.host(self.host)] if self.host else list(scene.now.hosts)
+
+    def _found(self, scene: Scene) -> list[Network]:
+        return [it for at in self._states(scene) for it in at.networks if it.name == self.name]
+
+    def _on_it(self, scene: Scene) -> list[Container]:
+        return [
+            container
+            for state in self._states(scene)
             for container in state.containers
             if container.namespace and any(it.network == self.name for it in container.endpoints)
-        }
+        ]
+
+    def verdict(self, scene: Scene) -> tuple[bool, str]:
+        found = self._found(scene)
+        if not found:
+            raise NotThere(f"there is no network {self.name}")
+        members = {it.name for it in self._on_it(scene)}
         right = all(map(self._fits, found))
         right &= not self.members or members == set(self.members)
         told = "; ".join(dict.fromkeys(map(self._told, found)))
         return right, f"{told}; on it {', '.join(sorted(members)) or 'nobody'}"
+
+    def at_fault(self, scene: Scene) -> Iterable[str]:
+        """The networks that are not as asked, and who is missing on them or should not be there;
+        for a network that is missing, the hosts where it should be.
+        """
+        found, on_it = self._found(scene), self._on_it(scene)
+        if not found:
+            return [it.name for it in self._states(scene)]
+        wrong = [_network_node(it) for it in found if not self._fits(it)]
+        if self.members:
+            there = {it.name for it in on_it}
+            absent = [it for it in self.members if it not in there]
+            known = [it for it in map(scene.find_container, absent) if it]
+            extra = [it for it in on_it if it.name not in self.members]
+            wrong += [f"{it.host}/{it.name}" for it in (*known, *extra)]
+            if len(known) < len(absent):
+                # Somebody who is nowhere: the network has to do without.
+                wrong += map(_network_node, found)
+        return wrong
 
     def _fits(self, network: Network) -> bool:
         four = [it.subnet for it in network.subnets if ":" not in it.subnet]
@@ -422,7 +497,14 @@ def runs(name: str, *, host: str = "", image: str = "", mode: str = "") -> Condi
         right = image in ("", found.image) and mode in ("", found.network_mode)
         return right, f"{name} of {found.image} runs on {found.host}, network {found.network_mode}"
 
-    return holds(" ".join(filter(None, (f"{name} runs", *parts))), fn, places=[name])
+    def at_fault(scene: Scene) -> Iterable[str]:
+        # A container that is nowhere is missing on its host, or on any.
+        there = [it for it in scene.now.containers() if it.name == name]
+        at = [hosts.full_name(host)] if host else [it.name for it in scene.now.hosts]
+        return [f"{it.host}/{it.name}" for it in there] or at
+
+    wanted = " ".join(filter(None, (f"{name} runs", *parts)))
+    return holds(wanted, fn, places=[name], at_fault=at_fault)
 
 
 def survives_restart(name: str) -> Condition:
@@ -497,7 +579,19 @@ def built_like(
         ]
         return not differing, "; ".join(differing) or "every part is the same"
 
-    return holds(f"{made} of {full} is built like {model}{told}", fn, places=[full])
+    def at_fault(scene: Scene) -> Iterable[str]:
+        state = scene.host(host)
+        found = bridged(state, made)
+        carried = [
+            it
+            for it in state.networks
+            if made == it.name or (found and it.interface == found.bridge.name)
+        ]
+        bare = f"{full}:{found.bridge.name}" if found else full
+        return [_network_node(it) for it in carried] or [bare]
+
+    wanted = f"{made} of {full} is built like {model}{told}"
+    return holds(wanted, fn, places=[full], at_fault=at_fault)
 
 
 _ADDRESS = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b")
@@ -528,15 +622,22 @@ def in_swarm(host: str, *, manager: bool | None = None) -> Condition:
 def spread(service: str, *, over: Iterable[str]) -> Condition:
     """A service has a task that runs on each of those hosts."""
     wanted = [hosts.full_name(host) for host in over]
+    task = re.compile(rf"{re.escape(service)}\.\d+\.[a-z0-9]{{25}}")
+
+    def its_hosts(scene: Scene) -> set[str]:
+        running = (it for it in scene.now.containers() if it.state == "running")
+        return {it.host for it in running if task.fullmatch(it.name)}
 
     def fn(scene: Scene) -> tuple[bool, str]:
-        prefix = re.compile(rf"{re.escape(service)}\.\d+\.[a-z0-9]{{25}}")
-        found = {it.host for it in scene.now.containers() if prefix.fullmatch(it.name)
-                 and it.state == "running"}  # fmt: skip
+        found = its_hosts(scene)
         listed = ", ".join(sorted(found)) or "no host"
         return found >= set(wanted), f"tasks of {service} run on {listed}"
 
-    return holds(f"{service} has a task on {' and on '.join(wanted)}", fn)
+    def at_fault(scene: Scene) -> Iterable[str]:
+        return [it for it in wanted if it not in its_hosts(scene)]
+
+    said = f"{service} has a task on {' and on '.join(wanted)}"
+    return holds(said, fn, places=wanted, at_fault=at_fault)
 
 
 def answered(question: str, answer: str, *also: str) -> Condition:
@@ -558,15 +659,21 @@ def nothing_else_changed(*but: str) -> Condition:
     but: regular expressions, searched in the sentences of ``sandbox.diff``.
     """
 
+    def left_of(start: Snapshot, now: Snapshot) -> list[Change]:
+        changes = diff(start, now).changes
+        return [it for it in changes if not any(re.search(word, it.text) for word in but)]
+
     def fn(scene: Scene) -> tuple[bool, str]:
         if scene.start is None:
             raise Unclear("how the hosts were when the lab began was not kept")
         for host in scene.now.hosts:
             scene.host(host.name)
-        changes = diff(scene.start, scene.now).changes
-        left = [it for it in changes if not any(re.search(word, it.text) for word in but)]
+        left = left_of(scene.start, scene.now)
         told = "; ".join(f"{it.host}: {it.sign} {it.text}" for it in left[:6])
         more = f"; and {len(left) - 6} more" if len(left) > 6 else ""
         return not left, told + more or "nothing else changed"
 
-    return holds("nothing else is changed", fn)
+    def at_fault(scene: Scene) -> Iterable[str]:
+        return [it.host for it in left_of(scene.start, scene.now)] if scene.start else ()
+
+    return holds("nothing else is changed", fn, at_fault=at_fault)

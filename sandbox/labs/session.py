@@ -153,9 +153,12 @@ class Session:
         tasks = self._report.tasks if self._report else ()
         found = []
         for finding in (finding for task in tasks for finding in task.wrong):
-            nodes = dict.fromkeys(filter(None, (_node(now, place) for place in finding.places)))
-            if nodes:
-                found.append(Mark(tuple(nodes)[:2], f"{finding.wanted}: {finding.seen}"))
+            text = f"{finding.wanted}: {finding.seen}"
+            if finding.at_fault:
+                # A bridge without a network is named as its node is.
+                found += [Mark((_node(now, it) or it,), text) for it in finding.at_fault]
+            elif ends := dict.fromkeys(filter(None, (_node(now, it) for it in finding.places))):
+                found.append(Mark(tuple(ends)[:2], text))
         return found
 
     def _start(self) -> Snapshot | None:

@@ -161,7 +161,7 @@ def carried() -> str:
 
 def drawing_script() -> str:
     """What draws pictures, and journeys on them."""
-    return "\n".join(map(front_end, ("topology.js", "journey.js")))
+    return "\n".join(map(front_end, ("topology.js", "journey.js", "keys.js")))
 
 
 def style() -> str:

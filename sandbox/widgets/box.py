@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import ipywidgets as widgets
+import traitlets
 
 from sandbox.errors import SandboxError
+from sandbox.views.keys import KEEPS_KEYS, keys
 
 __all__ = ["Box", "Worker", "in_place_of"]
 
@@ -25,7 +27,18 @@ def in_place_of(kept: dict[str, _Shown], key: str, make: Callable[[], _Shown]) -
 
 
 class Box(widgets.VBox):
-    """A column of widgets whose text, where none can be shown, is its repr."""
+    """A column of widgets that keeps the keys typed at it. Its text, where no widget can be shown,
+    is its repr.
+    """
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)
+        self.add_class(KEEPS_KEYS)
+
+    @traitlets.validate("children")
+    def _with_keys(self, proposal: dict[str, tuple[widgets.Widget, ...]]) -> tuple[object, ...]:
+        own = tuple(it for it in proposal["value"] if it is not keys())
+        return (*own, keys())
 
     def _repr_mimebundle_(self, **options: object) -> dict[str, object] | None:
         bundle = super()._repr_mimebundle_(**options)

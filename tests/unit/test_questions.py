@@ -104,7 +104,7 @@ def test_html_in_a_question_is_shown_as_it_is():
 def test_a_quiz_says_why_and_counts_first_tries(tmp_path):
     path = tmp_path / "01-bridge.toml"
     path.write_text(GOOD)
-    question, score, unkept = quiz(path).widget.children
+    question, score, unkept, _ = quiz(path).widget.children
     radio_of(question).value = "that"
     assert "it &lt;b&gt;never" in said_by(question)
     assert "✗" in said_by(question)
@@ -121,7 +121,7 @@ def test_a_quiz_says_why_and_counts_first_tries(tmp_path):
 def test_a_quiz_that_cannot_be_kept_still_answers(tmp_path, monkeypatch):
     monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path / "quiz.toml" / "data"))
     (tmp_path / "quiz.toml").write_text(GOOD)
-    question, _, unkept = quiz(tmp_path / "quiz.toml").widget.children
+    question, _, unkept, _ = quiz(tmp_path / "quiz.toml").widget.children
     radio_of(question).value = "this"
     assert "because" in said_by(question)
     assert "WIRE_BY_WIRE_DATA" in unkept.value

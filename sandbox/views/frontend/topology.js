@@ -152,6 +152,7 @@ class Picture {
   constructor(vis, element, data, { onDetail, onSelect } = {}) {
     Object.assign(this, { vis, element, data, onDetail, onSelect });
     this.detail = data.detail;
+    keepKeys();
     this.started = performance.now();
     this.styles = new Map();
     this.build();
