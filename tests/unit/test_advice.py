@@ -35,7 +35,7 @@ def test_every_set_of_five_answers_names_a_driver_that_is_compared():
 
 
 def test_the_widget_names_the_driver_when_it_is_decided():
-    *rows, said = choose_driver().widget.children
+    *rows, said, _keys = choose_driver().widget.children
     talks, lan, _macs, _hosts, stack = rows[1::2]
     talks.value = "yes"
     lan.value = "no"
