@@ -64,7 +64,7 @@ def interrupted(kernel, cell):
     [
         "%%host a\necho begun; sleep 4343",
         "%%host a --expect-failure\necho begun; sleep 4343",
-        "host_a.stream(['bash', '-c', 'echo begun; sleep 4343'], lambda *it: print(it, flush=True))",
+        "host_a.stream(['bash', '-c', 'echo begun; sleep 4343'], lambda *_: print(1, flush=True))",
     ],
 )
 def test_an_interrupt_is_one_line_and_the_cells_after_it_do_not_run(kernel, cell):
