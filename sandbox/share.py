@@ -119,9 +119,10 @@ def share_progress(url: str, token: str, name: str = "") -> str:
 
 def stop_sharing() -> str:
     """Send nothing more, and have every wall forget you; gives a sentence. Raises SandboxError."""
-    record.change(_leave)
-    if not _left(record.read()):
+    kept = record.read()
+    if _sharing(kept) is None and not _left(kept):
         return "Nothing was shared."
+    record.change(_leave)
     return f"Nothing more is sent. {_forgotten(_have_forgotten())}"
 
 

@@ -1,6 +1,7 @@
 """Options and fixtures for every suite."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,8 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["SANDBOX_ID"] += f"-{worker}"
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ["SANDBOX_ENGINE"] = "vm"
+# A shell starts background jobs with SIGINT ignored, which all that tests start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

@@ -36,7 +36,8 @@ def test_the_files_are_built_with_the_rights_of_a_docker_build(tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert built.returncode == 0, built.stdout + built.stderr
-    names = sorted(folder.name.split("-")[0] for folder in tmp_path.iterdir() if folder.is_dir())
+    made = (tmp_path / "wire-by-wire").iterdir()
+    names = sorted(folder.name.split("-")[0] for folder in made if folder.is_dir())
     assert names == ["base", "snapshot"]
 
 
