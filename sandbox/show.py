@@ -125,11 +125,19 @@ def dissect(host: str, path: str, *, frames: int = 1, id: str | None = None) -> 
     Raises SandboxError if there is no such file, it is no capture of Ethernet frames, or it has
     fewer frames.
     """
-    from sandbox.views.packet import Dissection, read_frames
+    from sandbox.views.packet import FILE_HEADERS, LONGEST_FRAME, Dissection, read_frames
 
+    if not isinstance(frames, int) or frames < 1:
+        raise SandboxError(f"{frames!r} is not a number of frames.", fix="Take 1 or more.")
     where = running(id).host(host)
     parts: dict[int, list[bytes]] = defaultdict(list)
-    code = where.stream(["cat", path], lambda kind, data: parts[kind].append(data), timeout=30)
+    # A capture may be large, and is read from its beginning.
+    length = FILE_HEADERS + frames * LONGEST_FRAME
+    code = where.stream(
+        ["head", "-c", str(length), "--", path],
+        lambda kind, data: parts[kind].append(data),
+        timeout=30,
+    )
     if code:
         raise SandboxError(
             f"There is no capture to read on {where.name}.",

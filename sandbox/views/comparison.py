@@ -21,7 +21,12 @@ def table(facts: Mapping[str, Mapping[str, str]]) -> str:
     properties = list(next(iter(facts.values()), {}))
     rows = [["", *facts], ["---"] * (len(facts) + 1)]
     rows += [[name, *(found[name] for found in facts.values())] for name in properties]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in rows)
+
+
+def _cell(text: str) -> str:
+    """It as the text of one cell (GitHub Flavored Markdown, "Tables (extension)")."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 class Table:

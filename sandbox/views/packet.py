@@ -11,9 +11,12 @@ from typing import Any
 from sandbox.errors import SandboxError
 from sandbox.model.packet import Header, headers
 
-__all__ = ["Dissection", "read_frames"]
+__all__ = ["FILE_HEADERS", "LONGEST_FRAME", "Dissection", "read_frames"]
 
 ETHERNET = 1  # https://www.tcpdump.org/linktypes.html
+# Bytes: tcpdump keeps at most 262144 of a frame (tcpdump(8), -s) and has a header before each; the
+# file's own headers name the capture's interfaces.
+LONGEST_FRAME, FILE_HEADERS = 262_144 + 64, 65_536
 
 
 class Dissection:

@@ -6,6 +6,7 @@ import base64
 import functools
 import gzip
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from sandbox.views.picture import Positions, draw
 
 __all__ = ["Drawing", "Topology"]
 
-LIBRARY = "templates/lib/vis-9.1.2/vis-network.min.js"
+# In pyvis's folder, by the version of vis-network.
+LIBRARY = "templates/lib/vis-*/vis-network.min.js"
 
 
 class Drawing:
@@ -142,7 +144,8 @@ def packed_library() -> str:
     """pyvis's copy of vis-network with its licence, as base64 of gzip: 165 kB."""
     import pyvis
 
-    source = Path(pyvis.__file__).parent / LIBRARY
+    found = Path(pyvis.__file__).parent.glob(LIBRARY)
+    source = max(found, key=lambda path: [*map(int, re.findall(r"\d+", path.parent.name))])
     # No time of day: the same library gives the same output.
     return base64.b64encode(gzip.compress(source.read_bytes(), 9, mtime=0)).decode()
 

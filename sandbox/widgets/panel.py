@@ -301,8 +301,13 @@ class Panel(Box):
         while not self._closed:
             self._wanted.wait()
             self._wanted.clear()
-            if not self._closed:
+            if self._closed:
+                return
+            try:
                 self._look()
+            except Exception as error:
+                # The next event of a host finds the thread alive, and looks again.
+                self._answer(f"The picture is not up to date: {error!r}", failed=True)
 
     def _look(self) -> None:
         """Take a snapshot, and show it if something changed."""

@@ -4,6 +4,7 @@ import pytest
 
 from sandbox import SandboxError
 from sandbox.comparison import Comparison, Measured
+from sandbox.views.comparison import table
 
 FOUND = Comparison(
     (
@@ -17,6 +18,12 @@ def test_the_table_has_a_column_for_each_driver():
     assert str(FOUND) == (
         "|  | bridge | none |\n| --- | --- | --- |\n| MTU | 1500 | none |"
     )  # fmt: skip
+
+
+def test_what_would_end_a_cell_of_the_table_does_not():
+    assert table({"a|b": {"command": "docker ps |\n  head"}}) == (
+        "|  | a\\|b |\n| --- | --- |\n| command | docker ps \\| head |"
+    )
 
 
 def test_the_chart_says_its_numbers_and_draws_them():

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.model.read import unreachable
 from sandbox.widgets.panel import Panel
+from tests.hosts import until
 from tests.unit import snapshots
 
 
@@ -59,3 +60,16 @@ def test_what_a_reset_removed_is_no_longer_offered(panel, hosts):
     hosts.now = dataclasses.replace(hosts.now, hosts=empty)
     panel._look()
     assert panel.fields["container"].control.options == ()
+
+
+def test_what_goes_wrong_while_it_looks_is_said_and_it_looks_again(panel, hosts, monkeypatch):
+    def fail():
+        raise ValueError("a state of a shape that nobody knows")
+
+    monkeypatch.setattr(hosts, "snapshot", fail)
+    panel._wanted.set()
+    until("it is said", lambda: "nobody knows" in panel.console.answer, 10)
+    monkeypatch.undo()
+    hosts.now = dataclasses.replace(hosts.now, hosts=hosts.now.hosts[:1])
+    panel._wanted.set()
+    until("it looks again", lambda: panel._shown is hosts.now, 10)

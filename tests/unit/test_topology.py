@@ -551,6 +551,16 @@ def test_the_carried_library_is_pyvis_copy_with_its_licence():
     assert len(topology.packed_library()) < 180_000
 
 
+def test_the_newest_library_of_pyvis_is_carried(tmp_path, monkeypatch):
+    for version in ("9.1.2", "10.0.1", "9.9"):
+        folder = tmp_path / f"templates/lib/vis-{version}"
+        folder.mkdir(parents=True)
+        (folder / "vis-network.min.js").write_text(version)
+    monkeypatch.setattr("pyvis.__file__", str(tmp_path / "__init__.py"))
+    packed = topology.packed_library.__wrapped__()
+    assert gzip.decompress(b64decode(packed)) == b"10.0.1"
+
+
 def test_a_lessons_stored_output_is_small():
     for detail in DETAILS:
         assert len(Topology(snapshots.lesson(), detail=detail)._html(carry=False).encode()) < 25_000
