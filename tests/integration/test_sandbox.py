@@ -48,7 +48,7 @@ def test_hosts_have_names_addresses_and_the_toolbox(sandbox_up):
         assert f"{address}/24" in host.run("ip -br addr show eth0").stdout
         [image] = host.client.images.list()
         assert image.tags == ["toolbox:latest"]
-        assert image.attrs["Size"] < 60e6
+        assert image.attrs["Size"] < 70e6
         assert host.client.info()["DefaultRuntime"] == "crun"
 
 
@@ -350,13 +350,14 @@ finally:
 FILLS = """
 import os, pathlib, subprocess, sys, threading, time
 import sandbox
+from sandbox.paths import cache_dir
 from sandbox.status import doctor, status
 
 cache, id, *folders = sys.argv[1:]
 mount = ["mount", "-t", "tmpfs", "-o"]
 subprocess.run([*mount, "size=120m", "tmpfs", cache], check=True)
 for folder in folders:
-    pathlib.Path(cache, pathlib.Path(folder).name).symlink_to(folder)
+    pathlib.Path(cache_dir(), pathlib.Path(folder).name).symlink_to(folder)
 box = sandbox.up(2, id=id)
 host = box.host("a")
 filler = pathlib.Path(cache, "filler")
