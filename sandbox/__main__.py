@@ -208,6 +208,13 @@ def _wall(options: argparse.Namespace) -> int:
     return 0
 
 
+def _report(options: argparse.Namespace) -> int:
+    from sandbox.report import write
+
+    print(f"The report is in {write(options.file)}. Read it before you send it to anyone.")
+    return 0
+
+
 def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port, 0 to 65535")
@@ -260,6 +267,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
     build.add_argument("--pack", type=Path, metavar="FOLDER",
                        help="write them there as one file too, for WIRE_BY_WIRE_HOSTS")  # fmt: skip
+    report = command("report", _report, "write one file for a bug report, without who you are")
+    report.add_argument("--file", type=Path, help="where to (default: in this folder)")
     shell = command("shell", _shell, "open a shell on a host, or in a container there")
     shell.add_argument("host", help="such as host-a")
     shell.add_argument("container", nargs="?", default="", help="the name of one on that host")

@@ -26,7 +26,7 @@ LAYERS = {
     "questions": 5, "magic": 5, "events": 5, "views": 5, "workshop": 5,
     "capture": 5,
     "advice": 6, "comparison": 6, "capacity": 6, "faults": 6, "journey": 6,
-    "labs": 7, "widgets": 7, "show": 8, "wall": 8,
+    "labs": 7, "widgets": 7, "show": 8, "wall": 8, "report": 8,
     "__init__": 9, "__main__": 10,
 }  # fmt: skip
 MAY_IMPORT_DOCKER = {"engine", "host", "hosts", "actions"}
