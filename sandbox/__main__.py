@@ -76,7 +76,7 @@ def _remove_cache(keep: list[str]) -> list[str]:
     stays = assets.clear(keep)
     print(f"the course's files in {cache} are deleted")
     if any(path.name == "sandboxes" for path in stays):
-        print(f"what is known of {', '.join(keep)} stays in {cache}/sandboxes")
+        print(f"the records of {', '.join(keep)} stay in {cache}/sandboxes")
     if others := [path.name for path in stays if not is_ours(path.name)]:
         print(f"{cache} stays, because it holds other files: {', '.join(others)}")
     return failed
@@ -87,7 +87,7 @@ def _refuse_while_used(names: list[str]) -> None:
 
     if used := [name for name in names if lives(name)]:
         raise SandboxError(
-            f"The cache stays, because it is in use by: {', '.join(used)}.",
+            f"The cache was not deleted, because it is in use by: {', '.join(used)}.",
             fix="python -m sandbox down --all --cache removes every sandbox first, then the cache",
         )
 
@@ -241,7 +241,11 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", _up, "bring up Docker hosts, or find the ones that run")
     up.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
-    up.add_argument("--internet", action="store_true", help="let the hosts out to the network")
+    up.add_argument(
+        "--internet",
+        action="store_true",
+        help="let the hosts reach this machine's networks, and its own loopback",
+    )
     up.add_argument(
         "--fresh",
         action="store_true",

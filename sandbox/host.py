@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import select
-import shlex
 import signal
 import socket
 import sys
@@ -199,8 +198,8 @@ class Host:
                 raise
             except TimeoutError:
                 raise SandboxError(
-                    f"{shlex.join(argv[-1:])} on {self.name} took longer than {timeout:.0f} s.",
-                    fix="give it more time, or look why it waits",
+                    f"A command on {self.name} took longer than {timeout:.0f} s.",
+                    fix="give it more time, or find out what it waits for",
                 ) from None
             except OSError as error:
                 raise self._unreachable(error) from error

@@ -20,15 +20,18 @@ from sandbox.errors import SandboxError
 __all__ = [
     "FULL_BYTES",
     "ID",
+    "ROOM_BYTES",
     "TAG",
     "alive_file",
     "cache_dir",
     "data_dir",
     "explained",
+    "free",
     "full",
     "is_ours",
     "make_private",
     "marked",
+    "mount_point",
     "new_run_dir",
     "no_room",
     "opened",
@@ -58,7 +61,11 @@ _OURS = re.compile(
 )
 # All that is kept in the data folder.
 _LEARNED = re.compile(r"progress\.(json|lock|new)|starts|wall\.sqlite(-\w+)?")
+# A disk with less than this is what stopped whoever could not write.
 FULL_BYTES = 16 * 1024**2
+# Bytes that have to be free before a VM that ran out of them goes on. It leaves something for
+# whoever makes room, such as the notebook that waits to be saved.
+ROOM_BYTES = 32 * 1024**2
 # What file managers leave in any folder.
 _LITTER = (".DS_Store", ".directory", "desktop.ini")
 
@@ -197,27 +204,48 @@ def refused(error: OSError) -> SandboxError:
     why = error.strerror or str(error) or type(error).__name__
     path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return no_room(Path(path) if path else None)
+        return no_room(Path(path), f"{path} could not be written") if path else no_room()
     if not path:
         return SandboxError(
-            "Something that the sandbox needs broke off or is not allowed here.",
+            "Something that the sandbox needs failed, or is not allowed here.",
             why=why,
             fix="python -m sandbox status says what runs, python -m sandbox doctor what works here",
         )
-    look = f"look at what is at {path}"
+    look = f"check {path}"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         look = f"make {path} yours to write to"
     return SandboxError(f"{path} cannot be used.", why=why, fix=look + _elsewhere(path))
 
 
-def no_room(path: Path | None = None) -> SandboxError:
-    """What to say when a disk is full. path: what could not be written, if that is known."""
-    where = str(path or full() or cache_dir())
+def no_room(path: Path | None = None, happened: str = "", fix: str = "") -> SandboxError:
+    """What to say when a disk is full, and which one it is.
+
+    path: what could not be written; None if that is not known.  happened: what could not be done,
+    as the end of a sentence.  fix: what to do about it beyond making room.
+    """
+    where = path or full() or cache_dir()
+    mount = mount_point(where)
     return SandboxError(
-        f"The disk that holds {where} is full.",
-        why="there is no room left to write there",
-        fix=f"make room on it{_elsewhere(where)}",
+        f"The disk at {mount} is full{f', so {happened}' if happened else ''}.",
+        why=f"{free(mount) / 1e6:.0f} MB are free for {where}",
+        fix=f"make room on {mount}, at least {ROOM_BYTES / 1e6:.0f} MB"
+        f"{fix or _elsewhere(str(where))}",
     )
+
+
+def free(folder: Path) -> int:
+    """Bytes that this account can still write in that folder, quotas aside."""
+    found = os.statvfs(folder)
+    # A file system may keep blocks back for root (mke2fs -m).
+    return found.f_frsize * (found.f_bavail if os.geteuid() else found.f_bfree)
+
+
+def mount_point(path: Path) -> Path:
+    """Where the file system is mounted that holds that file or folder, or would hold it."""
+    found = path.resolve()
+    while not found.is_mount():
+        found = found.parent
+    return found
 
 
 def full() -> Path | None:

@@ -126,7 +126,9 @@ def up(
 
     hosts: how many Docker hosts, 1 to 4.
     needs: capabilities that a host must have, such as ``{"ipvlan", "ipvs"}``.
-    internet: let the hosts reach the networks of this machine. Off: they reach each other.
+    internet: let the hosts reach the networks of this machine, and on the VM engine also what
+        listens on this machine's loopback, at 198.19.255.2 (QEMU, user networking). Without it,
+        they only reach each other.
     fresh: exactly that many, as new, whatever is in those that run; without it, those that run
         already stay as they are, and there may be more of them.
     leave_lab: replace the hosts even though you have begun a lab on them and not finished it.
@@ -149,18 +151,10 @@ def up(
         raise SandboxError(
             f"The sandbox {sandbox_id!r} runs, but nothing can reach it any more.",
             why="the folder of its sockets is gone; logging out may remove it",
-            fix="to replace the sandbox and all in it: "
-            + advice("sandbox.up(fresh=True)", "python -m sandbox up --fresh"),
+            fix=f"to replace the sandbox and all in it: {_fresh(sandbox_id, hosts, internet)}",
         )
     if found and fresh and not leave_lab:
-        more = ("", "") if not internet else (", internet=True", " --internet")
-        keep_lab(
-            found,
-            advice(
-                f"sandbox.up({hosts}, fresh=True, leave_lab=True{more[0]})",
-                f"python -m sandbox up --hosts {hosts} --fresh --leave-lab{more[1]}",
-            ),
-        )
+        keep_lab(found, _fresh(sandbox_id, hosts, internet, leave_lab=True))
     engine = engines.choose(sandbox_id)
     renew = fresh and found
     if renew:
@@ -174,8 +168,20 @@ def up(
     if needs := set(needs):
         shown.step("Trying what the hosts can do")
         capabilities.require(sandbox.host("a"), needs, engine.name)
-    shown.done(f"{_listed(sandbox.hosts)} up")
+    reach = "; they reach this machine's networks and its loopback" if internet else ""
+    shown.done(f"{_listed(sandbox.hosts)} up{reach}")
     return sandbox
+
+
+def _fresh(sandbox_id: str, hosts: int, internet: bool, *, leave_lab: bool = False) -> str:
+    """How to have exactly those hosts as new, as it is written where this is read."""
+    given = [(f"{hosts}", f"--hosts {hosts}")]
+    given += [("internet=True", "--internet")] if internet else []
+    given += [("fresh=True", "--fresh")]
+    given += [("leave_lab=True", "--leave-lab")] if leave_lab else []
+    given += [] if sandbox_id == default_id() else [(f'id="{sandbox_id}"', f"--id {sandbox_id}")]
+    python, shell = zip(*given, strict=True)
+    return advice(f"sandbox.up({', '.join(python)})", f"python -m sandbox up {' '.join(shell)}")
 
 
 def _other(sandbox_id: str, hosts: int, internet: bool, why: str) -> SandboxError:
@@ -184,30 +190,20 @@ def _other(sandbox_id: str, hosts: int, internet: bool, why: str) -> SandboxErro
     inside = ""
     if found:
         if len(found.hosts) < hosts:
-            why = f"it has {_count(len(found.hosts), 'host')}, and you ask for {hosts}"
+            why = f"it has {_count(len(found.hosts), 'host')} and you asked for {hosts}"
         elif found.internet != internet:
-            has, lacks = "reaches this machine's networks", "does not"
-            why = f"it {has}, and what you ask for {lacks}"
-            if internet:
-                why = f"what you ask for {has}, and it {lacks}"
+            reach = "reach this machine's networks"
+            why = f"it cannot {reach}" if internet else f"it can {reach}, which you did not ask for"
         with ThreadPoolExecutor() as pool:
             inside = "\nIn it now: " + "; ".join(pool.map(_inside, map(found.host, found.hosts)))
-    why = why or "it was started by another version of the course"
-    same_id = sandbox_id == default_id()
-    shell = "" if same_id else f" --id {sandbox_id}"
-    shell += "" if hosts == 2 else f" --hosts {hosts}"
-    shell += " --internet" if internet else ""
-    given = [str(hosts), "fresh=True"]
-    given += ["internet=True"] if internet else []
-    given += [] if same_id else [f'id="{sandbox_id}"']
+    own = "" if sandbox_id == default_id() else f'"{sandbox_id}"'
     return SandboxError(
-        f"The sandbox {sandbox_id!r} runs already, and is not the one you ask for. "
-        "It was left as it is.",
-        why=why + inside,
-        fix="to go on with it: sb = sandbox.find("
-        f"{'' if same_id else repr(sandbox_id)}); cells and terminals reach its hosts as before\n"
-        f"to delete all that is in it and start again: sandbox.up({', '.join(given)}) in a "
-        f"notebook, python -m sandbox up{shell} --fresh in a terminal",
+        f"The sandbox {sandbox_id!r} is already running, but it is not the one you asked for. "
+        "Nothing was changed.",
+        why=(why or "it was started by another version of the course") + inside,
+        fix="keep using it as it is"
+        + advice(f": sb = sandbox.find({own})", "")
+        + f"\nTo delete everything in it and start again: {_fresh(sandbox_id, hosts, internet)}",
     )
 
 

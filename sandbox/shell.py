@@ -50,7 +50,7 @@ _LINES = _PRELUDE.count("\n")
 SIGPIPE = 128 + signal.SIGPIPE
 _UNREAD = "bash: -c: line "
 _HAD_ENOUGH = (
-    "The last command of the pipeline stopped reading before the others had written all. "
+    "The last command of the pipeline stopped reading before the others had finished writing. "
     "Bash takes that as a failure before && and in a condition."
 )
 # How much of a cell's output is looked through for the reason.

@@ -119,8 +119,8 @@ def _check(file: Path) -> None:
         whole = digest.read_text().split()[:1] == [sha256(file)]
     except FileNotFoundError:
         raise SandboxError(
-            f"Nothing says whether the hosts' files in {file} are whole.",
-            why=f"{digest.name}, which was written with it, is missing",
+            f"The checksum of the hosts' files in {file} is missing.",
+            why=f"it is written beside them, in {digest.name}",
             fix="copy both files; or unset WIRE_BY_WIRE_HOSTS, and the hosts' files are built",
         ) from None
     if not whole:

@@ -126,7 +126,10 @@ def _await_other(sandbox_id: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not (run_dir(sandbox_id) / "engine.sock").exists():
         if time.monotonic() > deadline or not living(sandbox_id):
-            raise SandboxError("The process beside the sandbox, started elsewhere, does not serve.")
+            raise SandboxError(
+                "The sandbox was started somewhere else at the same moment, and does not answer.",
+                fix="run this again",
+            )
         time.sleep(0.02)
 
 

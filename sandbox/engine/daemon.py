@@ -110,14 +110,14 @@ class Daemon:
             finally:
                 client.close()
             if not all(isinstance(found, list) for found in lists):
-                raise TypeError("its lists are none")
+                raise TypeError("it sent no lists")
             for name in ("OSType", "OperatingSystem", "ServerVersion"):
                 if not isinstance(info[name], str):
                     raise TypeError(f"{name} is {info[name]!r}")
         except SandboxError as error:
             return error
         except (KeyError, TypeError, AttributeError) as error:
-            return self.failed(f"what it answers is not an Engine's: {error}")
+            return self.failed(f"it does not answer as a Docker Engine does: {error}")
         except Exception as error:
             return self.failed(_short(error))
         return info

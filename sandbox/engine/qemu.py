@@ -104,7 +104,7 @@ def version() -> str:
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-3:]
         why = "\n".join(said) or f"it ended with status {done.returncode} and said nothing"
     raise SandboxError(
-        f"{shutil.which(QEMU)} does not say its version, so it cannot run the VM.",
+        f"{shutil.which(QEMU)} reports no version, so it cannot run the VM.",
         why=why,
         fix="on Debian or Ubuntu: sudo apt install --reinstall qemu-system-x86; or set "
         "SANDBOX_ENGINE=docker to use a Docker that runs",

@@ -38,7 +38,7 @@ from sandbox.engine import assets, companion, disk, link, qemu
 from sandbox.engine.control import CONTROL, Settings
 from sandbox.errors import SandboxError
 from sandbox.guest.mux import Loop, Mux
-from sandbox.paths import run_dir, state_dir
+from sandbox.paths import ROOM_BYTES, free, no_room, run_dir, state_dir
 
 __all__: list[str] = []
 
@@ -176,12 +176,12 @@ class Supervisor:
             return None
         happened = "the sandbox has stopped"
         fix = (
-            ". The sandbox goes on by itself a few seconds later; run again what was cut off. "
-            "To throw away what the hosts have written instead: python -m sandbox reset, "
+            ". The sandbox continues by itself a few seconds later; then rerun what was "
+            "interrupted. To discard what the hosts have written instead: python -m sandbox reset, "
             "or sandbox.reset() in a notebook"
         )
-        if self._failed.get("nospace") or disk.free(self._state) < disk.ROOM:
-            return disk.full(self._state, happened, fix)
+        if self._failed.get("nospace") or free(self._state) < ROOM_BYTES:
+            return no_room(self._state, happened, fix)
         return disk.unwritable(self._state, str(self._failed.get("reason", "")), happened, fix)
 
     def _retry(self) -> None:
@@ -197,7 +197,7 @@ class Supervisor:
                 _log(error)
             return
         self._look = time.monotonic() + RETRY_SECONDS
-        if disk.free(self._state) < disk.ROOM:
+        if free(self._state) < ROOM_BYTES:
             return
         try:
             self._execute("cont")

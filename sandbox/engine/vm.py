@@ -16,7 +16,7 @@ from typing import Any
 from sandbox.engine import archive, assets, companion, control, disk, qemu, snapshot
 from sandbox.engine.base import EngineState, OtherSandbox, Recipe
 from sandbox.errors import SandboxError
-from sandbox.paths import cache_dir, run_dir, state_dir
+from sandbox.paths import cache_dir, opened, run_dir, state_dir
 from sandbox.progress import Progress
 
 __all__ = ["VMEngine"]
@@ -80,9 +80,8 @@ class VMEngine:
                 recipe=recipe.key,
                 idle=idle,
             )
-            (state_dir(sandbox_id) / LAST).write_text(
-                json.dumps({"hosts": len(recipe.hosts), "internet": internet})
-            )
+            with opened(state_dir(sandbox_id) / LAST, "w") as last:
+                json.dump({"hosts": len(recipe.hosts), "internet": internet}, last)
             companion.launch(control.SUPERVISOR, sandbox_id, dataclasses.asdict(settings))
             told = control.ask(sandbox_id, "status")
             if told is None:

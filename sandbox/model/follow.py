@@ -658,7 +658,7 @@ class _Following:
         ending = ending or next(self.silent(last, passes, changes))
         if self.sent.outcome in ANSWERED and ending.outcome != "answered":
             # What was seen is never all, and the sender's own socket knows.
-            why = "the sender was answered; not all of the answer's way was seen"
+            why = "the sender got an answer; part of its way back was not seen"
             ending = Ending("answered", last.namespace, why)
         return dataclasses.replace(
             ending, passes=ending.passes or passes, changes=ending.changes or changes

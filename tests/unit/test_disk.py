@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from sandbox import paths
 from sandbox.engine import disk
 from sandbox.errors import SandboxError
 
@@ -32,7 +33,7 @@ def test_a_full_disk_and_a_full_quota_are_told_with_where_and_what_to_do(
         raise failed(number)
     assert "MB are free" in caught.value.why
     assert str(tmp_path) in str(caught.value)
-    assert str(disk.mount_point(tmp_path)) in str(caught.value)
+    assert str(paths.mount_point(tmp_path)) in str(caught.value)
     assert "make room" in caught.value.fix
 
 
@@ -47,7 +48,7 @@ def test_other_failures_stay_what_they_are(tmp_path):
 
 
 def test_the_mount_point_holds_the_folder(tmp_path):
-    found = disk.mount_point(tmp_path)
+    found = paths.mount_point(tmp_path)
     assert found.is_mount()
     assert tmp_path.resolve().is_relative_to(found)
-    assert disk.mount_point(found) == found
+    assert paths.mount_point(found) == found

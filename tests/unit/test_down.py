@@ -76,7 +76,7 @@ def test_the_record_outlives_the_cache(cache, capsys):
     assert main(["down", "--all", "--cache"]) == 1
     assert record.exists()
     assert not (cache / "base-0123456789ab").exists()
-    assert "what is known of a stays" in capsys.readouterr().out
+    assert "the records of a stay" in capsys.readouterr().out
 
 
 def test_a_start_on_another_docker_does_not_forget_the_first(monkeypatch):

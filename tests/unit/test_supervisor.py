@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from sandbox.engine import disk, link, qemu
+from sandbox import paths
+from sandbox.engine import link, qemu
 from sandbox.engine import supervisor as supervisors
 from sandbox.engine.control import CONTROL, Settings
 from sandbox.engine.supervisor import Supervisor
@@ -171,9 +172,10 @@ def machine(supervisor, monkeypatch):
     """A supervisor that serves, and its QEMU. told: times that the guest was told the time."""
     monkeypatch.setattr(supervisors, "RETRY_SECONDS", 0.05)
     monkeypatch.setattr(supervisors, "TRIAL_SECONDS", 0.1)
-    monkeypatch.setattr(disk, "free", lambda _folder: machine.room)
+    for module in (supervisors, paths):
+        monkeypatch.setattr(module, "free", lambda _folder: machine.room)
     machine = Qemu()
-    machine.room, machine.told = disk.ROOM - 1, 0
+    machine.room, machine.told = paths.ROOM_BYTES - 1, 0
     ours, guest = socket.socketpair()
     supervisor._state.mkdir(parents=True)
     supervisor._monitor = machine.monitor
@@ -228,10 +230,10 @@ def test_whoever_waits_is_told_at_once_which_disk_is_full(supervisor, machine):
     assert len(failed) == len(waiting)
     wait(lambda: host.run("true"))
     for error in failed:
-        assert error.what.startswith(f"The disk at {disk.mount_point(supervisor._state)} is full")
+        assert error.what.startswith(f"The disk at {paths.mount_point(supervisor._state)} is full")
         assert "34 MB are free" in error.why
         assert str(supervisor._state) in error.why
-        assert "goes on by itself" in error.fix
+        assert "continues by itself" in error.fix
     problem = VMEngine().state(supervisor._run.name).problem
     assert str(problem) == str(failed[0])
 
@@ -245,7 +247,7 @@ def test_a_full_disk_goes_on_when_there_is_room_and_not_before(supervisor, machi
         assert refused.recv(1) == b""
     assert "cont" not in machine.asked
     # Room that is not enough for the write that failed.
-    machine.room = disk.ROOM
+    machine.room = paths.ROOM_BYTES
     until("it is tried", lambda: machine.asked.count("cont") >= 2, 5)
     assert VMEngine().state(supervisor._run.name).problem
     machine.fails = None
@@ -258,7 +260,7 @@ def test_a_full_disk_goes_on_when_there_is_room_and_not_before(supervisor, machi
 
 def test_a_write_that_fails_for_another_reason_is_told_with_it(supervisor, machine):
     machine.fails = {**FULL, "nospace": False, "reason": "Disk quota exceeded"}
-    machine.room = 10 * disk.ROOM
+    machine.room = 10 * paths.ROOM_BYTES
     machine.write()
     with pytest.raises(SandboxError, match="cannot be written to") as caught:
         until("it is told", lambda: of(supervisor).run("true"), 5)
@@ -271,7 +273,7 @@ def test_a_stop_that_nobody_asked_for_is_told_though_its_error_comes_late(superv
     machine.state = "io-error"
     machine._say({"event": "STOP"})
     until("it is seen", lambda: supervisor._failed is not None, 5)
-    machine.room = disk.ROOM
+    machine.room = paths.ROOM_BYTES
     until("it goes on", lambda: supervisor._failed is None, 5)
 
 
@@ -281,7 +283,7 @@ def test_a_paused_vm_whose_last_write_fails_is_told_and_goes_on(supervisor, mach
     machine.write()
     with pytest.raises(SandboxError, match="is full"):
         until("it is told", lambda: of(supervisor).run("true"), 5)
-    machine.fails, machine.room = None, disk.ROOM
+    machine.fails, machine.room = None, paths.ROOM_BYTES
     until("it goes on", lambda: supervisor._failed is None, 5)
 
 

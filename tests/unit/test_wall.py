@@ -309,11 +309,11 @@ def down(monkeypatch, url):
 
 
 def test_who_stops_while_the_wall_is_down_is_the_same_learner_later(client, monkeypatch):
+    # Nothing else tells the wall before it is shared with again.
+    monkeypatch.setattr(record, "listeners", [])
     sandbox.share_progress(client.url, client.learners)
     [before] = client.room()
     back = down(monkeypatch, client.url)
-    # Nothing else tells the wall before it is shared with again.
-    monkeypatch.setattr(record, "listeners", [])
     assert "still there" in sandbox.stop_sharing()
     back()
     sandbox.share_progress(client.url, client.learners)
