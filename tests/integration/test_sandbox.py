@@ -172,13 +172,17 @@ def test_a_sandbox_of_another_version_stays_until_it_may_go(fresh, monkeypatch):
     mine = assets.base_path()
     with monkeypatch.context() as upgraded:
         upgraded.setattr(assets, "base_path", lambda: mine.with_name("base-0123456789ab"))
-        with pytest.raises(SandboxError, match=r"not the one you asked for\. Nothing was changed\.") as caught:
+        with pytest.raises(
+            SandboxError, match=r"not the one you asked for\. Nothing was changed\."
+        ) as caught:
             sandbox.up(2)
         assert "another version" in caught.value.why
         assert "host-a: 0 containers, 1 network of yours" in caught.value.why
         assert ok(sandbox.find().host("a"), "ls /root") == "mark"
     for other in ({"hosts": 3}, {"internet": True}):
-        with pytest.raises(SandboxError, match=r"not the one you asked for\. Nothing was changed\."):
+        with pytest.raises(
+            SandboxError, match=r"not the one you asked for\. Nothing was changed\."
+        ):
             sandbox.up(**other)
     assert sandbox.up(2).host("a").run("ls /root").stdout == "mark\n"
     assert sandbox.up(2, fresh=True).host("a").run("ls /root").stdout == ""
