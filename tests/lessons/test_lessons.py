@@ -16,7 +16,7 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 def nbval(notebook, root=ROOT, python=sys.executable):
     """The command that runs a notebook of the course in root, and compares its outputs."""
     return [
-        str(python), "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-q", "--color=no",
+        str(python), "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-q", "-rN", "--color=no",
         f"--nbval-cell-timeout={240 * WORKERS}", "--nbval-current-env",
         f"--nbval-sanitize-with={root}/tests/lessons/sanitize.cfg",
         "-o", "addopts=", "-c", "/dev/null", str(notebook),
@@ -42,7 +42,9 @@ def test_a_lesson_prints_what_is_stored(path, sandbox_up):
         pytest.fail(said.partition("FAILURES")[2][:8000] or said[-8000:], pytrace=False)
 
 
-def test_a_difference_is_shown_as_text_with_its_cell(tmp_path):
+def test_a_difference_is_shown_as_text_with_its_cell(tmp_path, monkeypatch):
+    # Where it is set, pytest would repeat every message, however long, in its summary.
+    monkeypatch.setenv("CI", "true")
     code = (
         "class Picture:\n"
         "    def __repr__(self): return 'as before\\nnew text'\n"
