@@ -35,6 +35,7 @@ __all__ = [
     "remove_network",
     "run",
     "run_in_vm",
+    "shell",
     "start",
     "start_swarm",
     "start_vm",
@@ -58,11 +59,9 @@ TAP, MACVTAP = "tap0", "macvtap0"
 VM_SECONDS = 90.0
 PROBE_SECONDS = 3
 
+# Of containers: a network's may be anything
+# (https://github.com/moby/moby/blob/v28.5.1/daemon/names/names.go).
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-_PORT = re.compile(
-    r"(?:(?:(?P<address>[0-9.]+|\[[0-9a-fA-F:]+\]):)?(?P<host>\d+):)?"
-    r"(?P<container>\d+)(?:/(?P<protocol>tcp|udp|sctp))?"
-)
 # What the Engine says when something is wrong with one field.
 _BLAME = (
     ("name", r"container name .* already in use|network with name .* already exists"
@@ -193,7 +192,8 @@ def run(
     if not image.strip():
         raise Refused("image", "A container needs an image.", fix="Every host has toolbox.")
     _check_name(name)
-    published = [_port(text) for text in _split(ports)]
+    listed = _split(ports)
+    published = [_port(text) for text in listed]
     if published and network in ("host", "none"):
         raise Refused(
             "ports",
@@ -204,15 +204,16 @@ def run(
     argv = ["docker", "run", "-d"]
     argv += ["--name", name] if name else []
     argv += ["--network", network] if network else []
-    for text, _ in published:
+    for text in listed:
         argv += ["-p", text]
 
     def act(client: DockerClient) -> str:
         from docker.errors import APIError
 
         ports: dict[str, Any] = {}
-        for _, (key, binding) in published:
-            ports.setdefault(key, []).append(binding)
+        for bindings in published:
+            for port, outer in bindings.items():
+                ports.setdefault(port, []).extend(outer)
         special = network in ("host", "none") or network.startswith("container:")
         container = client.containers.create(
             image.strip(), words or None, name=name or None, ports=ports,
@@ -248,27 +249,38 @@ def _split(text: str) -> list[str]:
     return [part for part in re.split(r"[\s,]+", text) if part]
 
 
-def _port(text: str) -> tuple[str, tuple[str, Any]]:
-    """The text, and the container's port with its binding as the docker SDK takes them."""
-    found = _PORT.fullmatch(text)
-    numbers = [int(found[part]) for part in ("host", "container") if found[part]] if found else []
-    if found is None or not all(0 < number < 65536 for number in numbers):
+def _port(text: str) -> dict[str, Any]:
+    """What ``-p`` takes, as the docker SDK does: ports of the container to their bindings."""
+    from docker.utils.ports import build_port_bindings
+
+    try:
+        found: dict[str, Any] = build_port_bindings([text])
+        pairs = [_pair(outer) for bindings in found.values() for outer in bindings]
+        inner = [int(port.partition("/")[0]) for port in found]
+        outer = [int(port) for _, ports in pairs for port in (ports or "0").split("-")]
+        if not all(0 < port < 65536 for port in inner) or not all(port < 65536 for port in outer):
+            raise ValueError
+    except ValueError as error:
         raise Refused(
             "ports",
-            f"{text!r} is no port to publish.",
-            fix="Write 8080:80, 127.0.0.1:8080:80 or 53:53/udp, with ports from 1 to 65535.",
-        )
-    address = (found["address"] or "").strip("[]")
-    if address:
+            f"{text!r} is not a port that can be published.",
+            fix="Write 8080:80, 127.0.0.1:8080:80, 53:53/udp or 8000-8002:80-82, with ports from"
+            " 1 to 65535.",
+        ) from error
+    for address in {address for address, _ in pairs if address}:
         try:
             ip_address(address)
         except ValueError as error:
             raise Refused(
-                "ports", f"{address!r} is no address.", fix="Write one such as 127.0.0.1."
+                "ports", f"{address!r} is not an address.", fix="Write one such as 127.0.0.1."
             ) from error
-    host = int(found["host"]) if found["host"] else None
-    key = f"{found['container']}/{found['protocol'] or 'tcp'}"
-    return text, (key, (address, host) if address else host)
+    return found
+
+
+def _pair(binding: Any) -> tuple[str, str]:
+    """The address and the port, or a range of them, that the SDK's binding names; "" for any."""
+    address, port = binding if isinstance(binding, tuple) else ("", binding)
+    return address or "", port or ""
 
 
 def create_network(
@@ -290,7 +302,6 @@ def create_network(
     """
     if not name.strip():
         raise Refused("name", "A network needs a name.")
-    _check_name(name)
     _check_subnet(subnet, gateway)
     options = {}
     if vlan is not None and not 1 <= vlan <= 4094:
@@ -325,7 +336,12 @@ def create_network(
         )
         return network.id or ""
 
-    return Action((*argv, name), act)
+    return Action((*argv, *_operands(name)), act)
+
+
+def _operands(*names: str) -> tuple[str, ...]:
+    """Names as a command takes them, also where one begins as an option does."""
+    return ("--", *names) if any(name.startswith("-") for name in names) else names
 
 
 def _check_subnet(subnet: str, gateway: str) -> None:
@@ -372,7 +388,7 @@ def _to_network(
         call(client.networks.get(name))
         return ""
 
-    return Action(("docker", "network", *words, name, *rest), act)
+    return Action(("docker", "network", *words, *_operands(name, *rest)), act)
 
 
 def start(container: str) -> Action:
@@ -444,6 +460,27 @@ def execute(container: str, argv: list[str]) -> Action:
         return f"{said}\n[status {status}]" if status else said
 
     return Action(("docker", "exec", container, *argv), act)
+
+
+def shell(container: str) -> Action:
+    """``docker exec -it … sh``: it proves that a shell starts, for a terminal to open one.
+
+    Performing it raises Refused where none does.
+    """
+    _chosen("container", container)
+
+    def act(client: DockerClient) -> str:
+        status, _ = client.containers.get(container).exec_run(["sh", "-c", ":"])
+        if status:
+            raise Refused(
+                "container",
+                f"No shell starts in {container}: its image may have none.",
+                fix="Open a terminal on the host, and enter the container's network alone: nsenter"
+                f" --net -t $(docker inspect -f '{{{{.State.Pid}}}}' {shlex.quote(container)})",
+            )
+        return "It opens in a tab of its own."
+
+    return Action(("docker", "exec", "-it", container, "sh"), act)
 
 
 def start_swarm(address: str) -> Action:

@@ -48,7 +48,9 @@ class _Field:
 
     @property
     def value(self) -> str:
-        return (self.control.value or "").strip()
+        """What is written, without spaces around it; what is chosen, as it is."""
+        value = self.control.value or ""
+        return value if isinstance(self.control, widgets.Dropdown) else value.strip()
 
     def say(self, what: str) -> None:
         """Show what is wrong; "" for nothing."""
@@ -85,6 +87,7 @@ class Panel(Box):
         self._worker = ThreadPoolExecutor(1)
         self._buttons: list[widgets.Button] = []
         self._blamed: dict[str, str] = {}
+        self._made = ""
         self.console = Console()
         self.topology = LiveTopology(self._shown, detail=detail)
         self._make_controls()
@@ -271,6 +274,10 @@ class Panel(Box):
         self.fields["network"].offer(networks)
         self.fields["endpoint"].offer(networks)
         self.fields["old_network"].offer(it for it in networks if it not in BUILT_IN)
+        for it in state.containers:
+            self._choose(it.id, it.name, "container")
+        for made in state.networks:
+            self._choose(made.id, made.name, "old_network", "endpoint")
         self.fields["image"].offer(self._images[state.name])
         self.fields["to"].offer(_targets(self._shown))
         own = state.namespace.interfaces if state.namespace else ()
@@ -281,6 +288,13 @@ class Panel(Box):
             f"{it.name}: {it.unread.splitlines()[0]}" for it in self._shown.hosts if it.unread
         ]
         self._trouble.value = _alert("; ".join(silent))
+
+    def _choose(self, id: str, name: str, *keys: str) -> None:
+        """Choose in these lists what the last click made, once it is there."""
+        if id and id == self._made:
+            self._made = ""
+            for key in keys:
+                self.fields[key].control.value = name
 
     def _read_images(self, name: str) -> list[str]:
         """Names of the images that a host has; none if its Engine is silent."""
@@ -339,6 +353,7 @@ class Panel(Box):
         for field in self.fields.values():
             field.say("")
         self.console.place = self.console.command = ""
+        self._answer("")
         self._blamed = blamed
         try:
             act()
@@ -357,22 +372,33 @@ class Panel(Box):
         with self._lock:
             self.console.failed, self.console.answer = failed, text
 
-    def _run(self, steps: Sequence[tuple[str, Action | HostCommand]], doing: str) -> None:
-        """Perform actions, each on its host, one after the other, while the page stays usable."""
+    def _run(
+        self,
+        steps: Sequence[tuple[str, Action | HostCommand]],
+        doing: str,
+        then: Callable[[str], None] = lambda said: None,
+    ) -> None:
+        """Perform actions, each on its host, one after the other, while the page stays usable.
+
+        then: called with what the last one said, if none failed.
+        """
         self.console.place = ", ".join(dict.fromkeys(f"{name}$" for name, _ in steps))
         self.console.command = "; ".join(str(action) for _, action in steps)
-        self._answer("")
         self._set_busy(doing)
-        self._worker.submit(self._work, steps, self._blamed)
+        self._worker.submit(self._work, steps, self._blamed, then)
 
     def _work(
-        self, steps: Sequence[tuple[str, Action | HostCommand]], blamed: dict[str, str]
+        self,
+        steps: Sequence[tuple[str, Action | HostCommand]],
+        blamed: dict[str, str],
+        then: Callable[[str], None],
     ) -> None:
         said = ""
         try:
             for name, action in steps:
                 said = actions.perform(self._hosts[name], action)
             self._answer(said or "Done.")
+            then(said)
         except Refused as refused:
             self._refuse(refused, blamed)
         except SandboxError as error:
@@ -390,6 +416,11 @@ class Panel(Box):
         for button in self._buttons:
             button.disabled = bool(doing)
 
+    def _choose_made(self, id: str) -> None:
+        # Its event may have come before its answer.
+        self._made = id
+        self._offer()
+
     def _value(self, key: str) -> str:
         return self.fields[key].value
 
@@ -402,7 +433,7 @@ class Panel(Box):
             ports=self._value("ports"),
             command=self._value("command"),
         )
-        self._run([(self.host.value, action)], "Starting a container …")
+        self._run([(self.host.value, action)], "Starting a container …", self._choose_made)
 
     def _on_container(self, make: Callable[[str], Action]) -> None:
         action = make(self._value("container"))
@@ -432,7 +463,7 @@ class Panel(Box):
             internal=self.fields["internal"].control.value,
             ipv6=self.fields["ipv6"].control.value and driver != "overlay",
         )
-        self._run([(self.host.value, action)], "Creating a network …")
+        self._run([(self.host.value, action)], "Creating a network …", self._choose_made)
 
     def _on_remove_network(self) -> None:
         action = actions.remove_network(self._value("old_network"))
@@ -488,20 +519,21 @@ class Panel(Box):
         self._run([(self.host.value, step)], f"{step} …")
 
     def _on_host_terminal(self) -> None:
-        self._open_terminal(self.host.value)
+        # With no input it ends at once, and proves that one starts.
+        self._open_terminal(HostCommand(("bash", "-l")))
 
     def _on_container_terminal(self) -> None:
         name = self._value("container")
-        found = self._state.container(name)
-        if found is None or found.state != "running":
-            raise Refused("container", "A terminal needs a container that runs.")
-        self._open_terminal(self.host.value, name)
+        self._open_terminal(actions.shell(name), name)
 
-    def _open_terminal(self, *where: str) -> None:
-        argv = [sys.executable, "-m", "sandbox", "shell", *where, "--id", self._sandbox.id]
-        self.console.place = f"{where[0]}$"
-        self.console.command = f"docker exec -it {where[1]} sh" if where[1:] else "bash -l"
-        self.console.open_terminal(argv)
+    def _open_terminal(self, proof: Action | HostCommand, *container: str) -> None:
+        """Open a terminal on the host or in its container, once what it runs has been tried."""
+        argv = [sys.executable, "-m", "sandbox", "shell", self.host.value, *container]
+        self._run(
+            [(self.host.value, proof)],
+            "Opening a terminal …",
+            lambda _: self.console.open_terminal([*argv, "--id", self._sandbox.id]),
+        )
 
 
 def _alert(what: str) -> str:

@@ -158,7 +158,7 @@ def test_what_the_engine_refuses_stands_beside_its_field(panel):
     expect(name.get_by_role("alert")).to_contain_text("already in use")
     launch(panel, "web2", Ports="80000:80")
     ports = panel.locator(".wire-by-wire-field", has=panel.page.get_by_placeholder("8080:80,"))
-    expect(ports.get_by_role("alert")).to_contain_text("is no port to publish")
+    expect(ports.get_by_role("alert")).to_contain_text("is not a port that can be published")
     expect(name.get_by_role("alert")).to_have_count(0)
     field(panel, "Ports").fill("")
     expect(ports.get_by_role("alert")).to_have_count(0)
@@ -245,7 +245,7 @@ def test_everything_has_a_label_and_is_reached_by_the_keyboard(panel, notebook):
 def test_a_terminal_in_a_container_opens_with_one_click(panel, notebook, sandbox_up):
     launch(panel, "web")
     drawn(panel, 1)
-    field(panel, "Container").select_option("web")
+    # Its tab hides the panel.
     panel.get_by_role("button", name="Terminal in container").click()
     expect(command(panel)).to_have_text("docker exec -it web sh")
     screen = notebook.locator(".jp-Terminal .xterm-screen")
@@ -260,6 +260,34 @@ def test_a_terminal_in_a_container_opens_with_one_click(panel, notebook, sandbox
     notebook.locator(".lm-TabBar-tab.lm-mod-current .lm-TabBar-tabCloseIcon").first.click()
     notebook.get_by_role("tab", name="00-start-here.ipynb").first.click()
     expect(summary(panel)).to_be_visible()
+
+
+def test_what_was_launched_is_chosen_and_a_terminal_that_cannot_open_is_told(panel, notebook):
+    launch(panel, "web")
+    launch(panel, "")
+    drawn(panel, 2)
+    chosen = field(panel, "Container")
+    expect(chosen).not_to_have_value("web")
+    expect(chosen).to_have_value(re.compile("_"))
+    chosen.select_option("web")
+    press(panel, "Stop")
+    tabs = notebook.locator(".lm-DockPanel-tabBar .lm-TabBar-tab").count()
+    press(panel, "Terminal in container")
+    expect(answer(panel)).to_contain_text("is not running")
+    beside = panel.locator(".wire-by-wire-field").filter(has_text="is not running")
+    expect(beside).to_have_count(1)
+    assert notebook.locator(".lm-DockPanel-tabBar .lm-TabBar-tab").count() == tabs
+    press(panel, "Start")
+    expect(answer(panel)).not_to_contain_text("is not running")
+    notebook.route("**/api/terminals*", lambda route: route.fulfill(status=403))
+    press(panel, "Terminal on host")
+    expect(answer(panel)).to_contain_text("No terminal opens here: the server answered 403")
+    notebook.unroute("**/api/terminals*")
+    tab(panel, "Networks")
+    field(panel, "Name").fill("x")
+    press(panel, "Create")
+    expect(field(panel, "Network")).to_have_value("x")
+    expect(answer(panel)).not_to_contain_text("No terminal")
 
 
 def test_the_picture_goes_dark_with_jupyterlab(panel, notebook, tmp_path):

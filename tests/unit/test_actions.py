@@ -16,7 +16,7 @@ from sandbox.actions import Refused
         (lambda: actions.run("toolbox", name="a b"), "name"),
         (lambda: actions.run("toolbox", name="x"), "name"),
         (lambda: actions.run("toolbox", ports="80:80:80"), "ports"),
-        (lambda: actions.run("toolbox", ports="0:80"), "ports"),
+        (lambda: actions.run("toolbox", ports="80:0"), "ports"),
         (lambda: actions.run("toolbox", ports="999.0.0.1:80:80"), "ports"),
         (lambda: actions.run("toolbox", network="host", ports="80:80"), "ports"),
         (lambda: actions.run("toolbox", command="'open"), "command"),
@@ -63,11 +63,59 @@ def test_a_bad_request_is_refused_at_its_field(ask, field):
          "docker network create -d overlay --attachable span"),
         (actions.curl("web", "fd00::1", 8080), "docker exec web curl -sS -m 3 'http://[fd00::1]:8080'"),
         (actions.remove("web"), "docker rm -f web"),
+        # A network may be called anything but "".
+        (actions.create_network("x"), "docker network create -d bridge x"),
+        (actions.create_network("a b"), "docker network create -d bridge 'a b'"),
+        (actions.create_network("-x"), "docker network create -d bridge -- -x"),
+        (actions.connect("-x", "web"), "docker network connect -- -x web"),
+        (actions.remove_network("-x"), "docker network rm -- -x"),
+        (actions.shell("web"), "docker exec -it web sh"),
         (actions.disconnect("shop", "web"), "docker network disconnect shop web"),
     ],
 )  # fmt: skip
 def test_an_action_says_the_docker_command_that_does_the_same(action, command):
     assert str(action) == command
+
+
+@pytest.mark.parametrize(
+    ("ports", "bindings"),
+    [
+        ("8080:80, 53:53/udp", {"80": ["8080"], "53/udp": ["53"]}),
+        ("80", {"80": [None]}),
+        ("0:80", {"80": ["0"]}),
+        ("8080:80 8081:80", {"80": ["8080", "8081"]}),
+        ("127.0.0.1::80", {"80": [("127.0.0.1", None)]}),
+        ("[::1]:8080:80/tcp", {"80/tcp": [("::1", "8080")]}),
+        ("8000-8001:80-81", {"80": ["8000"], "81": ["8001"]}),
+        ("8000-8005:80", {"80": ["8000-8005"]}),
+    ],
+)
+def test_ports_are_published_as_docker_takes_them(ports, bindings):
+    given = {}
+
+    def create(*arguments, **options):
+        given.update(options)
+        return SimpleNamespace(id="1", start=lambda: None)
+
+    client = SimpleNamespace(containers=SimpleNamespace(create=create))
+    actions.run("toolbox", ports=ports).act(client)
+    assert given["ports"] == bindings
+
+
+@pytest.mark.parametrize("ports", ["70000:80", "80-", "80-81:80-85", "a:80", "0", "1-70000:1-70000"])
+def test_ports_that_no_engine_publishes_are_refused(ports):
+    with pytest.raises(Refused, match="is not a port that can be published"):
+        actions.run("toolbox", ports=ports)
+
+
+def test_a_terminal_needs_a_shell_in_the_container():
+    found = SimpleNamespace(exec_run=lambda argv: (127, b"not found"))
+    client = SimpleNamespace(containers=SimpleNamespace(get=lambda name: found))
+    with pytest.raises(Refused, match="No shell starts in web") as refused:
+        actions.shell("web").act(client)
+    assert refused.value.field == "container"
+    found.exec_run = lambda argv: (0, b"")
+    assert actions.shell("web").act(client)
 
 
 def test_a_virtual_machine_is_put_on_each_of_the_networks_that_are_offered():

@@ -1,9 +1,11 @@
 """What the panel offers, of hosts that a test makes up."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
+from sandbox.actions import Refused
 from sandbox.model.read import unreachable
 from sandbox.widgets.panel import Panel
 from tests.hosts import until
@@ -20,7 +22,7 @@ class Hosts:
         self.hosts = tuple(host.name for host in snapshot.hosts)
 
     def host(self, name):
-        return dataclasses.make_dataclass("Host", ["name"])(name)
+        return SimpleNamespace(name=name)
 
     def snapshot(self, names=None):
         return self.now
@@ -60,6 +62,53 @@ def test_what_a_reset_removed_is_no_longer_offered(panel, hosts):
     hosts.now = dataclasses.replace(hosts.now, hosts=empty)
     panel._look()
     assert panel.fields["container"].control.options == ()
+
+
+@pytest.mark.parametrize("first", ["event", "answer"])
+def test_what_a_click_made_is_chosen(panel, hosts, first):
+    whole = hosts.now
+    host = whole.hosts[0]
+    container = dataclasses.replace(host.containers[-1], id="f" * 64, name="newest")
+    network = dataclasses.replace(host.networks[-1], id="e" * 64, name="-x ")
+    for made, keys in ((container, ["container"]), (network, ["old_network", "endpoint"])):
+        field = "containers" if made is container else "networks"
+        more = dataclasses.replace(host, **{field: (*getattr(host, field), made)})
+        hosts.now = dataclasses.replace(whole, hosts=(more, *whole.hosts[1:]))
+        steps = [panel._look, lambda made=made: panel._choose_made(made.id)]
+        for step in steps if first == "event" else reversed(steps):
+            step()
+        assert [panel.fields[key].value for key in keys] == [made.name] * len(keys)
+    # It is chosen once: what a person chooses then stays.
+    other = panel.fields["endpoint"].control.options[0]
+    panel.fields["endpoint"].control.value = other
+    panel._offer()
+    assert panel.fields["endpoint"].value == other
+
+
+def test_a_click_clears_the_answer_to_the_last_one(panel):
+    panel._answer("of the last click", failed=True)
+    panel._guarded(lambda: None, {})
+    assert (panel.console.answer, panel.console.failed) == ("", False)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_terminal_opens_once_a_shell_was_proved_to_start(panel, monkeypatch, works):
+    opened = []
+    monkeypatch.setattr(panel.console, "open_terminal", opened.append)
+
+    def perform(host, action):
+        assert str(action) == f"docker exec -it {name} sh"
+        if not works:
+            raise Refused("container", "Container web is not running.")
+        return "It opens."
+
+    monkeypatch.setattr("sandbox.actions.perform", perform)
+    name = panel.fields["container"].value
+    panel._guarded(panel._on_container_terminal, {})
+    until("it is answered", lambda: panel.console.answered == 1, 10)
+    where = [panel.host.value, name, "--id", "made-up"]
+    assert [argv[-4:] for argv in opened] == ([where] if works else [])
+    assert works or "is not running" in panel.console.answer
 
 
 def test_what_goes_wrong_while_it_looks_is_said_and_it_looks_again(panel, hosts, monkeypatch):

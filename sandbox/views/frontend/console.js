@@ -86,8 +86,9 @@ function render({ model, el }) {
   }
   model.on("msg:custom", ({ terminal, instead }) => {
     openTerminal(terminal, el).catch((error) => {
-      answer.hidden = false;
-      answer.textContent = `No terminal opens here: ${error.message}.\nIn one of your own: ${instead}`;
+      const said = `No terminal opens here: ${error.message}.\nIn one of your own: ${instead}`;
+      model.set({ answer: said, failed: true });
+      model.save_changes();
     });
   });
   show();
