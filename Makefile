@@ -14,11 +14,10 @@ help: ## Say what each target does
 ifneq ($(shell scripts/venv --check && echo good),good)
 .PHONY: .venv/ready
 endif
-.venv/ready: pyproject.toml requirements.lock requirements-test.lock scripts/jupyter-settings.py
+.venv/ready: pyproject.toml requirements.lock requirements-test.lock
 	@scripts/venv "$(PYTHON)"
 	$(LOCKED) requirements.lock --requirement requirements-test.lock
 	$(INSTALL) --no-deps --no-build-isolation --editable .
-	$(RUN) scripts/jupyter-settings.py
 	@pwd -P > $@
 
 # nbgrader comes with servers and menus of its own in JupyterLab, which learners do not need.
@@ -34,10 +33,12 @@ endif
 test outputs bench drift kit: export SANDBOX_ENGINE := vm
 
 setup: .venv/ready ## Install what the course needs and build the sandbox's files
+	@$(RUN) scripts/jupyter-settings.py
 	@scripts/system-packages
 	@$(RUN) -m sandbox build
 
 lab: setup ## Open the course in JupyterLab
+	@$(RUN) scripts/trust.py
 	@exec $(RUN) -m jupyterlab --ServerApp.ip=127.0.0.1 \
 	    $(if $(ROOT),--allow-root) \
 	    --LabApp.expose_app_in_browser=True --LabApp.default_url=/lab/tree/lessons/00-start-here.ipynb \
