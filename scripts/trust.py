@@ -4,6 +4,7 @@ JupyterLab takes the scripts out of a notebook that this account has not run who
 changed since the last commit is left to JupyterLab, which trusts what this account ran itself.
 """
 
+import contextlib
 import subprocess
 from pathlib import Path
 
@@ -28,11 +29,15 @@ def _listed(*options: str) -> set[Path]:
     return {ROOT / name for name in said.split("\0") if name}
 
 
-notary = NotebookNotary()
-for path in as_they_came():
-    # JupyterLab says of a file that is no notebook what is wrong with it.
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except (OSError, ValueError, nbformat.ValidationError):
-        continue
-    notary.sign(notebook)
+def trust(paths: set[Path]) -> None:
+    """Sign these notebooks. JupyterLab says of a file that is no notebook what is wrong with it."""
+    notary = NotebookNotary()
+    for path in paths:
+        with contextlib.suppress(ValueError, nbformat.ValidationError):
+            notary.sign(nbformat.read(path, as_version=4))
+
+
+try:
+    trust(as_they_came())
+except OSError as error:
+    print(f"A lesson's pictures will be text until you run their cells: {error}")

@@ -1,0 +1,77 @@
+"""JupyterLab trusts the course's notebooks as they came, and no others."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.sign import NotebookNotary
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def course(tmp_path):
+    folder = tmp_path / "course"
+    for name in ("lessons", "labs", "scripts"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(ROOT / "scripts/trust.py", folder / "scripts")
+    for name in ("lessons/01-as-it-came", "lessons/02-changed", "labs/01-as-it-came"):
+        write(folder, name, name)
+    (folder / "lessons/03-broken.ipynb").write_text("no JSON")
+    return folder
+
+
+def write(course, name, text):
+    output = nbformat.v4.new_output("display_data", {"text/html": f"<script>{text}</script>"})
+    cell = nbformat.v4.new_code_cell("1", outputs=[output])
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    nbformat.write(notebook, course / f"{name}.ipynb")
+
+
+def git(course, *arguments):
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(["git", "-C", course, *who, *arguments], check=True, capture_output=True)
+
+
+def run(course, data):
+    return subprocess.run(
+        [sys.executable, course / "scripts/trust.py"], capture_output=True, text=True, check=True,
+        env={**os.environ, "JUPYTER_DATA_DIR": str(data)},
+    )  # fmt: skip
+
+
+def trusted(course, data):
+    notary = NotebookNotary(data_dir=str(data))
+    return {
+        path.stem
+        for path in course.rglob("*.ipynb")
+        if "broken" not in path.stem and notary.check_signature(nbformat.read(path, as_version=4))
+    }
+
+
+def test_notebooks_as_committed_are_trusted(course, tmp_path):
+    git(course, "init", "-q")
+    git(course, "add", ".")
+    git(course, "commit", "-qm", "The course")
+    write(course, "lessons/02-changed", "something else")
+    write(course, "lessons/04-from-elsewhere", "of a stranger")
+    said = run(course, tmp_path / "data")
+    assert said.stdout + said.stderr == ""
+    assert trusted(course, tmp_path / "data") == {"01-as-it-came"}
+
+
+def test_all_are_trusted_in_a_course_that_came_without_its_history(course, tmp_path):
+    run(course, tmp_path / "data")
+    assert trusted(course, tmp_path / "data") == {"01-as-it-came", "02-changed"}
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_in_one_line(course, tmp_path):
+    (tmp_path / "data").write_text("a file")
+    said = run(course, tmp_path / "data")
+    assert said.stdout.startswith("A lesson's pictures will be text until you run their cells: ")
+    assert said.stdout.count("\n") == 1
+    assert said.stderr == ""
