@@ -15,6 +15,11 @@ def open_notebook(page, lab, path):
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     # Who runs a cell before there is a kernel is asked to select one.
     expect(page.locator("#jp-main-statusbar")).to_contain_text("(ipykernel) | Idle")
+    # JupyterLab attaches cells out of sight when it has time.
+    page.wait_for_function(
+        "document.querySelectorAll('.jp-Notebook .jp-Cell').length"
+        " === window.jupyterapp.shell.currentWidget.content.model.cells.length"
+    )
 
 
 def run_code_cell(page, number):
