@@ -17,9 +17,8 @@ html_theme_options = {"use_download_button": False, "use_fullscreen_button": Fal
 myst_heading_anchors = 3
 # What a reader sees was stored when the lesson was proved.
 nb_execution_mode = "off"
-# Nothing comes from another site; widgets, which need a kernel, are shown as their text.
+# Nothing comes from another site.
 nb_ipywidgets_js = {}
-nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 
 
 class CellLexer(Lexer):

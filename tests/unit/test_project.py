@@ -108,6 +108,8 @@ def test_notebooks_are_committed_executed(path):
         source = "".join(cell["source"])
         if source.startswith("%%host"):
             assert cell["outputs"] or re.search(r"> /dev/null\s*$", source), source
+        # A widget of a kernel that has ended would be shown as an error.
+        assert "widget-view" not in json.dumps(cell["outputs"]), source
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
