@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import sandbox as sandboxes
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, course, setting, written
 from sandbox.paths import cache_dir, data_dir, explained, is_ours, sandbox_ids
 from sandbox.progress import TextProgress
 
@@ -88,7 +88,7 @@ def _refuse_while_used(names: list[str]) -> None:
     if used := [name for name in names if lives(name)]:
         raise SandboxError(
             f"The cache was not deleted, because it is in use by: {', '.join(used)}.",
-            fix="python -m sandbox down --all --cache removes every sandbox first, then the cache",
+            fix=f"to remove every sandbox first, then the cache: {course('down --all --cache')}",
         )
 
 
@@ -105,7 +105,8 @@ def _status(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found, indent=2))
     elif not found["running"]:
-        print(f"The sandbox {options.id!r} is not running. To start it: python -m sandbox up")
+        start = written("up", found["id"])
+        print(f"The sandbox {found['id']!r} is not running. To start it: {start}")
     else:
         memory = f", {found['memory']} MiB resident" if found["memory"] else ""
         print(f"{found['id']}: engine {found['engine']} ({found['detail']}){memory}")
@@ -118,7 +119,7 @@ def _status(options: argparse.Namespace) -> int:
             )
             print(f"{host['name']}  {host['address']}  {what}")
         if broken:
-            print("What to do: python -m sandbox reset")
+            print(f"What to do: {written('reset', found['id'])}")
     return 1 if broken or not found["running"] else 0
 
 
@@ -187,7 +188,7 @@ def _build(options: argparse.Namespace) -> int:
     if options.pack:
         if engine.name != "vm":
             raise SandboxError("Only the embedded VM's files can be packed.",
-                               fix="set SANDBOX_ENGINE=vm")  # fmt: skip
+                               fix=setting("SANDBOX_ENGINE", "vm"))  # fmt: skip
         progress.step("Packing them")
         where = str(archive.pack(options.pack.absolute(), Path(where)))
         has = versions.summary(versions.read(assets.base_path())).items()

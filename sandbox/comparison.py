@@ -14,7 +14,7 @@ from sandbox.actions import Action, execute, perform, run
 from sandbox.errors import SandboxError
 from sandbox.model.difference import diff
 from sandbox.progress import Quiet, best
-from sandbox.sandbox import Sandbox, running, settled
+from sandbox.sandbox import Sandbox, as_new, running, settled
 
 if TYPE_CHECKING:
     from sandbox.model.state import Interface, Snapshot
@@ -156,7 +156,7 @@ def compare_drivers(drivers: Iterable[str] | None = None, *, id: str | None = No
             raise SandboxError(f"{name!r} is not compared.", fix=f"There are {', '.join(known)}.")
     sandbox = running(id)
     if len(sandbox.hosts) < 2:
-        raise SandboxError("Two hosts are compared.", fix="sandbox.up(hosts=2)")
+        raise SandboxError("Two hosts are compared.", fix=as_new(sandbox.id, 2, sandbox.internet))
     shown = best()
     measured = []
     try:

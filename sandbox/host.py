@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine import link
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, advice, default_id, written
 from sandbox.guest import agent
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Host:
     name: such as ``host-a``.  address: its IPv4 address on the LAN.
     last_words: gives why the sandbox ended, "" if it did not, and raises SandboxError if there is
         a problem to be solved first; asked when the host is silent.
+    sandbox_id: of its sandbox; None for the default one.
     """
 
     def __init__(
@@ -54,10 +55,13 @@ class Host:
         engine_url: str,
         agent_path: str,
         last_words: Callable[[], str] = str,
+        *,
+        sandbox_id: str | None = None,
     ) -> None:
         self.name, self.address = name, address
         self._engine_url, self._agent_path = engine_url, agent_path
         self._last_words = last_words
+        self._sandbox_id = sandbox_id or default_id()
 
     def __repr__(self) -> str:
         return f"<Host {self.name} {self.address}>"
@@ -235,10 +239,7 @@ class Host:
 
     def _silent(self, who: str, cause: object) -> SandboxError:
         """The error for who does not answer. Raises the sandbox's own problem if it has one."""
-        last, reset = (
-            self._last_words(),
-            "python -m sandbox reset, or sandbox.reset() in a notebook",
-        )
+        last, reset = self._last_words(), written("reset", self._sandbox_id)
         return SandboxError(
             f"{who} does not answer.",
             why="; ".join(dict.fromkeys(filter(None, (str(cause), last)))),
@@ -255,7 +256,7 @@ class Host:
         if not sys.stdin.isatty():
             raise SandboxError(
                 "A shell needs a terminal.",
-                fix="run it in one, or use %%host in a notebook",
+                fix=advice(f"%%host {self.name.removeprefix('host-')}", "run it in a terminal"),
             )
         size = os.get_terminal_size()
         request: dict[str, object] = {

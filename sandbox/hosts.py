@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.engine.base import Recipe, Site
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, advice
 from sandbox.progress import Progress
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def names(count: int) -> tuple[str, ...]:
     if not isinstance(count, int) or not 1 <= count <= MOST_HOSTS:
         raise SandboxError(
             f"A sandbox has 1 to {MOST_HOSTS} hosts, not {count!r}.",
-            fix="sandbox.up(hosts=2)",
+            fix=advice("sandbox.up(hosts=2)", "--hosts 2"),
         )
     return tuple(f"host-{letter}" for letter in "abcd"[:count])
 

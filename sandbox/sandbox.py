@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from sandbox import capabilities, hosts, record
 from sandbox.engine import choose as engines
 from sandbox.engine import companion
 from sandbox.engine.base import OtherSandbox
-from sandbox.errors import SandboxError, advice
+from sandbox.errors import SandboxError, advice, default_id, setting, written
 from sandbox.host import Host
 from sandbox.paths import ID, explained
 from sandbox.progress import Progress, best
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Sandbox",
+    "as_new",
     "default_id",
     "down",
     "find",
@@ -42,6 +42,8 @@ SETTLE_SECONDS = 3.0
 OWN_NETWORKS = {"bridge", "host", "none", "docker_gwbridge", "ingress"}
 # On each host while a lab is set up on it: the lab's name, "/", more. A host as new has none.
 LAB_MARKER = "/run/wire-by-wire/lab"
+# What gives a lab up, in Python and in a shell.
+LEAVE_LAB = ("leave_lab=True", "--leave-lab")
 # How often each sandbox was put back as new from here; views forget what was before.
 resets: Counter[str] = Counter()
 
@@ -62,16 +64,18 @@ class Sandbox:
         """The host of that name, ``a`` or ``host-a``. Raises SandboxError if there is none."""
         full = hosts.full_name(name)
         if full not in self.hosts:
-            raise SandboxError(
-                f"There is no host {name!r} in this sandbox.",
-                fix=f"it has {', '.join(self.hosts)}; more come by sandbox.up(hosts=…)",
-            )
+            fix = f"it has {', '.join(self.hosts)}"
+            if full in (most := hosts.names(hosts.MOST_HOSTS)):
+                more = as_new(self.id, most.index(full) + 1, self.internet)
+                fix += f"; to replace all that is in it by a sandbox that has it: {more}"
+            raise SandboxError(f"There is no host {name!r} in this sandbox.", fix=fix)
         return Host(
             full,
             hosts.address(full),
             self._engine.host_url(self.id, full),
             self._engine.agent_path(self.id, full),
             lambda: self._engine.last_words(self.id),
+            sandbox_id=self.id,
         )
 
     def snapshot(self, names: tuple[str, ...] | None = None) -> Snapshot:
@@ -104,11 +108,6 @@ class Sandbox:
     def down(self) -> None:
         """Remove the sandbox and everything in it."""
         self._engine.remove(self.id)
-
-
-def default_id() -> str:
-    """The sandbox meant when none is named: SANDBOX_ID, or ``default``."""
-    return os.environ.get("SANDBOX_ID") or "default"
 
 
 @explained()
@@ -151,10 +150,10 @@ def up(
         raise SandboxError(
             f"The sandbox {sandbox_id!r} runs, but nothing can reach it any more.",
             why="the folder of its sockets is gone; logging out may remove it",
-            fix=f"to replace the sandbox and all in it: {_fresh(sandbox_id, hosts, internet)}",
+            fix=f"to replace the sandbox and all in it: {as_new(sandbox_id, hosts, internet)}",
         )
     if found and fresh and not leave_lab:
-        keep_lab(found, _fresh(sandbox_id, hosts, internet, leave_lab=True))
+        keep_lab(found, as_new(sandbox_id, hosts, internet, leave_lab=True))
     engine = engines.choose(sandbox_id)
     renew = fresh and found
     if renew:
@@ -173,15 +172,13 @@ def up(
     return sandbox
 
 
-def _fresh(sandbox_id: str, hosts: int, internet: bool, *, leave_lab: bool = False) -> str:
+def as_new(sandbox_id: str, hosts: int, internet: bool, *, leave_lab: bool = False) -> str:
     """How to have exactly those hosts as new, as it is written where this is read."""
     given = [(f"{hosts}", f"--hosts {hosts}")]
     given += [("internet=True", "--internet")] if internet else []
     given += [("fresh=True", "--fresh")]
-    given += [("leave_lab=True", "--leave-lab")] if leave_lab else []
-    given += [] if sandbox_id == default_id() else [(f'id="{sandbox_id}"', f"--id {sandbox_id}")]
-    python, shell = zip(*given, strict=True)
-    return advice(f"sandbox.up({', '.join(python)})", f"python -m sandbox up {' '.join(shell)}")
+    given += [LEAVE_LAB] if leave_lab else []
+    return written("up", sandbox_id, *given)
 
 
 def _other(sandbox_id: str, hosts: int, internet: bool, why: str) -> SandboxError:
@@ -203,7 +200,7 @@ def _other(sandbox_id: str, hosts: int, internet: bool, why: str) -> SandboxErro
         why=(why or "it was started by another version of the course") + inside,
         fix="keep using it as it is"
         + advice(f": sb = sandbox.find({own})", "")
-        + f"\nTo delete everything in it and start again: {_fresh(sandbox_id, hosts, internet)}",
+        + f"\nTo delete everything in it and start again: {as_new(sandbox_id, hosts, internet)}",
     )
 
 
@@ -244,15 +241,18 @@ def keep_lab(sandbox: Sandbox, replace: str, *, other_than: str = "") -> None:
         return
     lab, id = labs[name], "second" if sandbox.id != "second" else "third"
     minutes = int((time.time() - lab["started"]) / 60)
-    keep = advice(
-        f"run %env SANDBOX_ID={id} in a cell above, then this cell again",
-        f"set SANDBOX_ID={id}, then run this again",
-    )
+    # A Docker of one's own holds one sandbox.
+    ways = [setting("SANDBOX_ENGINE", "vm")] if sandbox.engine == "docker" else []
+    if sandbox.id == default_id():
+        ways.append(setting("SANDBOX_ID", id))
+    else:
+        ways.append(advice(f'write id="{id}"', f"write --id {id}"))
     raise SandboxError(
         f"You are in the middle of the lab {name} on these hosts. This would erase your work.",
         why=f"you started it {minutes} min ago; your best result so far is {lab['best']} of "
         f"{lab['points']} points",
-        fix=f"finish the lab first. To keep it and work on other hosts now, {keep}. "
+        fix=f"finish the lab first. To keep it and work on other hosts now, "
+        f"{', and '.join(ways)}, then run this{advice(' cell', '')} again. "
         f"To give the lab up: {replace}",
     )
 
@@ -329,7 +329,7 @@ def running(id: str | None = None) -> Sandbox:
     if sandbox is None:
         raise SandboxError(
             f"The sandbox {_checked(id)!r} is not running.",
-            fix="sandbox.up() in a notebook, python -m sandbox up in a terminal",
+            fix=f"start it: {written('up', _checked(id))}",
         )
     return sandbox
 
@@ -340,7 +340,7 @@ def _checked(id: str | None) -> str:
         raise SandboxError(
             f"{sandbox_id!r} cannot be a sandbox's id.",
             why="it takes 1 to 31 small letters, digits and hyphens, and begins without a hyphen",
-            fix='choose another, such as SANDBOX_ID="my-sandbox"',
+            fix="choose another, such as my-sandbox",
         )
     return sandbox_id
 

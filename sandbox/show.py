@@ -142,7 +142,7 @@ def dissect(host: str, path: str, *, frames: int = 1, id: str | None = None) -> 
         raise SandboxError(
             f"There is no capture to read on {where.name}.",
             why=b"".join(parts[agent.STDERR]).decode(errors="replace").strip(),
-            fix=f"tcpdump -i eth0 -c {frames} -w {path}",
+            fix=f"capture them on {where.name}: tcpdump -i eth0 -c {frames} -w {path}",
         )
     owners: dict[str, set[str]] = defaultdict(set)
     for interface in snapshot(id=id).interfaces():

@@ -28,7 +28,7 @@ import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, course
 from sandbox.labs.course import lessons, title
 from sandbox.labs.lab import load, names
 from sandbox.paths import make_private
@@ -123,7 +123,7 @@ class Room:
         except (OSError, sqlite3.Error) as error:
             raise SandboxError(
                 f"The room cannot be kept in {path}.", why=str(error),
-                fix="Name another file: python -m sandbox wall --file FILE",
+                fix=f"Name another file: {course('wall --file FILE')}",
             ) from error  # fmt: skip
 
     def token(self, role: str) -> str:
@@ -323,7 +323,7 @@ def serve(file: Path, host: str, port: int, say: Callable[[str], None]) -> None:
         except OSError as error:
             raise SandboxError(
                 f"Port {port} of {host} cannot be listened at.", why=error.strerror or str(error),
-                fix="Choose another one: python -m sandbox wall --port 8766",
+                fix=f"Choose another one: {course('wall --port 8766')}",
             ) from error  # fmt: skip
         where = f"[{host}]" if ":" in host else host
         at = f"http://{where}:{sockets[0].getsockname()[1]}"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, course
 from sandbox.labs.batch import Entry, entries, grade_all, kept, workers, write_table
 from sandbox.labs.grade import grade
 from sandbox.labs.job import manifests
@@ -61,7 +61,8 @@ def _submissions(options: argparse.Namespace) -> list[Entry]:
     if not found:
         raise SandboxError(
             f"{options.submitted} has no submission of a lab.",
-            fix="Notebooks are STUDENT/LAB/LAB.ipynb, LAB as python -m sandbox.labs list has it",
+            fix="Notebooks are STUDENT/LAB/LAB.ipynb. To see the names of LAB: "
+            + course("list", module="sandbox.labs"),
         )
     return found
 
@@ -103,7 +104,7 @@ def _source(options: argparse.Namespace) -> int:
         from sandbox.labs.nbgrader import write_sources
     except ImportError as error:
         raise SandboxError(
-            "nbgrader is not installed.", why=str(error), fix="pip install nbgrader"
+            "nbgrader is not installed.", why=str(error), fix="in the course's folder: make teach"
         ) from error
     chosen = options.lab or names(options.labs)
     for path in write_sources(options.course, chosen, root=options.labs):

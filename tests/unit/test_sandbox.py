@@ -70,7 +70,7 @@ def test_a_bad_id_is_one_message(name):
 
 def test_an_unknown_engine_is_one_message(monkeypatch):
     monkeypatch.setenv("SANDBOX_ENGINE", "podman")
-    with pytest.raises(SandboxError, match="docker or to vm"):
+    with pytest.raises(SandboxError, match="docker and vm"):
         sandbox.up(id="none-such")
 
 
@@ -106,10 +106,10 @@ def test_status_of_nothing_is_1_and_json_when_asked(capsys, cache):
 class OneHost:
     """A sandbox whose host-a has that lab's marker; None: it does not answer."""
 
-    id, hosts, internet = "default", ("host-a", "host-b"), False
+    engine, hosts, internet = "vm", ("host-a", "host-b"), False
 
     def __init__(self, marker):
-        self.marker = marker
+        self.marker, self.id = marker, sandboxes.default_id()
 
     def host(self, _name):
         return self
