@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import io
 import json
@@ -40,18 +41,35 @@ def _down(options: argparse.Namespace) -> int:
     names = sandbox_ids() if options.all else [options.id]
     if options.cache:
         _refuse_while_used([name for name in sandbox_ids() if name not in names])
+    if not options.leave_lab:
+        words = [
+            (f"{word}=True", f"--{word}") for word in ("all", "cache") if getattr(options, word)
+        ]
+        of = sandboxes.default_id() if options.all else options.id
+        for name in names:
+            sandboxes.ask_before(name, written("down", of, *words, sandboxes.LEAVE_LAB))
     failed = []
     for name in names:
         try:
             with explained():
-                sandboxes.down(id=name)
-            print(f"{name} is removed")
+                given_up = _lab_on(name) if options.leave_lab else ""
+                sandboxes.down(id=name, leave_lab=True)
+            lab = f", and with it your work on the lab {given_up}" if given_up else ""
+            print(f"{name} is removed{lab}")
         except SandboxError as error:
             failed.append(name)
             print(f"sandbox: {name} is not removed. {error}", file=sys.stderr)
     if options.cache:
         failed += _remove_cache(failed)
     return 1 if failed else 0
+
+
+def _lab_on(name: str) -> str:
+    """The lab under way on that sandbox, as far as that can be known; "" for none."""
+    with contextlib.suppress(SandboxError, OSError):
+        if found := sandboxes.find(name):
+            return sandboxes.lab_on(found)
+    return ""
 
 
 def _remove_cache(keep: list[str]) -> list[str]:
@@ -93,7 +111,7 @@ def _refuse_while_used(names: list[str]) -> None:
 
 
 def _reset(options: argparse.Namespace) -> int:
-    sandboxes.reset(id=options.id)
+    sandboxes.reset(id=options.id, leave_lab=options.leave_lab)
     return 0
 
 
@@ -252,14 +270,15 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="exactly that many, as new; deletes what is in those that run",
     )
-    up.add_argument("--leave-lab", action="store_true",
-                    help="replace the hosts even in the middle of a lab on them")  # fmt: skip
     up.add_argument("--needs", nargs="+", default=[], metavar="CAPABILITY",
                     help="what the hosts must be able to do, such as: ipvlan ipvs")  # fmt: skip
     down = command("down", _down, "remove a sandbox and everything in it")
     down.add_argument("--all", action="store_true", help="every sandbox of this account")
     down.add_argument("--cache", action="store_true", help="the cached files too")
-    command("reset", _reset, "put every host back as new")
+    reset = command("reset", _reset, "put every host back as new")
+    for added in (up, down, reset):
+        added.add_argument("--leave-lab", action="store_true",
+                           help="even in the middle of a lab on these hosts")  # fmt: skip
     for name, act, text in (
         ("status", _status, "say what runs, and whether each host's Docker Engine answers"),
         ("doctor", _doctor, "say what this machine has and what to install to get more"),

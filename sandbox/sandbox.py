@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
     from sandbox.model.state import HostState, Snapshot
 
 __all__ = [
+    "LEAVE_LAB",
     "Sandbox",
     "as_new",
+    "ask_before",
     "default_id",
     "down",
     "find",
     "host",
     "keep_lab",
+    "lab_on",
     "reset",
     "resets",
     "running",
@@ -97,16 +101,25 @@ class Sandbox:
             return unreachable(name, host.address, str(error))
 
     @explained()
-    def reset(self, progress: Progress | None = None) -> None:
-        """Take every host back to how it was when the sandbox was new. Raises SandboxError."""
+    def reset(self, progress: Progress | None = None, *, leave_lab: bool = False) -> None:
+        """Take every host back to how it was when the sandbox was new.
+
+        leave_lab: even though you have begun a lab on them and not finished it.
+
+        Raises SandboxError.
+        """
+        if not leave_lab:
+            ask_before(self.id, written("reset", self.id, LEAVE_LAB))
         shown = progress or best()
         self._engine.reset(self.id, self._recipe, internet=self.internet, progress=shown)
         resets[self.id] += 1
         shown.done(f"{_listed(self.hosts)} as new")
 
     @explained()
-    def down(self) -> None:
-        """Remove the sandbox and everything in it."""
+    def down(self, *, leave_lab: bool = False) -> None:
+        """Remove the sandbox and everything in it. leave_lab: see ``reset``."""
+        if not leave_lab:
+            ask_before(self.id, written("down", self.id, LEAVE_LAB))
         self._engine.remove(self.id)
 
 
@@ -221,40 +234,71 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def keep_lab(sandbox: Sandbox, replace: str, *, other_than: str = "") -> None:
-    """Refuse to replace hosts on which a lab is under way.
+def lab_on(sandbox: Sandbox) -> str:
+    """The lab that was begun on these hosts and not finished; "" for none.
 
-    replace: what to do to replace them all the same.  other_than: a lab that may be replaced.
-
-    Raises SandboxError.
+    Raises SandboxError if the record of what was begun cannot be read.
     """
     labs = record.under_way()
     if not labs:
-        return
+        return ""
     try:
         said = sandbox.host("a").run(["cat", LAB_MARKER], timeout=10).stdout
     except SandboxError:
         # A host that does not answer can only be replaced.
-        return
+        return ""
     name = said.partition("/")[0]
-    if name == other_than or name not in labs:
+    return name if name in labs else ""
+
+
+def keep_lab(
+    sandbox: Sandbox, replace: str, *, other_than: str = "", elsewhere: bool = True
+) -> None:
+    """Refuse to replace hosts on which a lab is under way.
+
+    replace: what to do to replace them all the same.  other_than: a lab that may be replaced.
+    elsewhere: whether what was asked for can be done on other hosts.
+
+    Raises SandboxError.
+    """
+    name = lab_on(sandbox)
+    if name in ("", other_than):
         return
-    lab, id = labs[name], "second" if sandbox.id != "second" else "third"
+    lab = record.of_lab(name)
     minutes = int((time.time() - lab["started"]) / 60)
+    keep = f"To keep it and work on other hosts now, {_other_hosts(sandbox)}. " if elsewhere else ""
+    raise SandboxError(
+        f"You are in the middle of the lab {name} on these hosts. This would erase your work.",
+        why=f"you started it {minutes} min ago; your best result so far is {lab['best']} of "
+        f"{lab['points']} points",
+        fix=f"finish the lab first. {keep}To give the lab up: {replace}",
+    )
+
+
+def _other_hosts(sandbox: Sandbox) -> str:
+    """How to run the same for other hosts, as it is written where this is read."""
+    id = "second" if sandbox.id != "second" else "third"
     # A Docker of one's own holds one sandbox.
     ways = [setting("SANDBOX_ENGINE", "vm")] if sandbox.engine == "docker" else []
     if sandbox.id == default_id():
         ways.append(setting("SANDBOX_ID", id))
     else:
         ways.append(advice(f'write id="{id}"', f"write --id {id}"))
-    raise SandboxError(
-        f"You are in the middle of the lab {name} on these hosts. This would erase your work.",
-        why=f"you started it {minutes} min ago; your best result so far is {lab['best']} of "
-        f"{lab['points']} points",
-        fix=f"finish the lab first. To keep it and work on other hosts now, "
-        f"{', and '.join(ways)}, then run this{advice(' cell', '')} again. "
-        f"To give the lab up: {replace}",
-    )
+    return f"{', and '.join(ways)}, then run this{advice(' cell', '')} again"
+
+
+def ask_before(sandbox_id: str, again: str) -> None:
+    """Raise SandboxError if a lab is under way on the hosts, as far as that can be known.
+
+    again: what to do to erase it all the same. A reset and a removal are to help when everything
+    else is broken, so what cannot be read is no reason against them.
+    """
+    found = None
+    with contextlib.suppress(SandboxError, OSError):
+        if record.under_way():
+            found = find(sandbox_id)
+    if found:
+        keep_lab(found, again, elsewhere=False)
 
 
 def find(id: str | None = None) -> Sandbox | None:
@@ -272,8 +316,10 @@ def host(name: str, *, id: str | None = None) -> Host:
     return running(id).host(name)
 
 
-def reset(*, id: str | None = None) -> None:
+def reset(*, leave_lab: bool = False, id: str | None = None) -> None:
     """Take every host of the sandbox back to new; start it if it ended by itself.
+
+    leave_lab: even though you have begun a lab on them and not finished it.
 
     Raises SandboxError.
     """
@@ -281,7 +327,7 @@ def reset(*, id: str | None = None) -> None:
     if sandbox is None and (last := engines.ended(_checked(id))):
         engine, count, internet = last
         sandbox = Sandbox(_checked(id), engine, hosts.recipe(count), internet)
-    (sandbox or running(id)).reset()
+    (sandbox or running(id)).reset(leave_lab=leave_lab)
 
 
 def snapshot(name: str | None = None, *, id: str | None = None) -> Snapshot:
@@ -315,11 +361,15 @@ def settled(name: str | None = None, *, id: str | None = None) -> Snapshot:
 
 
 @explained()
-def down(*, id: str | None = None) -> None:
+def down(*, leave_lab: bool = False, id: str | None = None) -> None:
     """Remove the sandbox and everything in it. None there is no error.
+
+    leave_lab: even though you have begun a lab on its hosts and not finished it.
 
     Raises SandboxError if something is left, such as on a Docker that does not answer.
     """
+    if not leave_lab:
+        ask_before(_checked(id), written("down", _checked(id), LEAVE_LAB))
     engines.remove(_checked(id))
 
 
