@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import io
 import json
-import os
-import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sandbox import sandbox as sandboxes
+from sandbox.command import run
 from sandbox.errors import SandboxError, course, setting, written
 from sandbox.paths import cache_dir, data_dir, explained, is_ours, sandbox_ids
 from sandbox.progress import TextProgress
@@ -235,8 +233,8 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port, 0 to 65535")
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
     return int(text)
 
 
@@ -305,43 +303,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _reader_left() -> bool:
-    """Whether who read our output had enough, as ``| head`` has."""
-    try:
-        output = sys.stdout.fileno()
-    except (OSError, ValueError):
-        return False
-    poll = select.poll()
-    poll.register(output, 0)
-    # A pipe that nobody reads is in error, poll(2).
-    if not any(event & select.POLLERR for _, event in poll.poll(0)):
-        return False
-    # Python flushes once more when it ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return True
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal whose locale lacks a character gets a question mark instead.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    options = _parser().parse_args(arguments)
-    try:
-        with explained():
-            status = options.act(options)
-            # A reader that has gone is noticed here, not when Python ends.
-            sys.stdout.flush()
-            return status
-    except SandboxError as error:
-        if isinstance(error.__cause__, BrokenPipeError) and _reader_left():
-            return 0
-        print(f"sandbox: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("sandbox: interrupted", file=sys.stderr)
-        return 130
+
+    def act() -> int:
+        options = _parser().parse_args(arguments)
+        return int(options.act(options))
+
+    return run(act)
 
 
 if __name__ == "__main__":

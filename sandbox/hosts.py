@@ -39,7 +39,7 @@ def names(count: int) -> tuple[str, ...]:
     if not isinstance(count, int) or not 1 <= count <= MOST_HOSTS:
         raise SandboxError(
             f"A sandbox has 1 to {MOST_HOSTS} hosts, not {count!r}.",
-            fix=advice("sandbox.up(hosts=2)", "--hosts 2"),
+            fix=advice("sandbox.up(hosts=2)", "write --hosts 2"),
         )
     return tuple(f"host-{letter}" for letter in "abcd"[:count])
 

@@ -28,6 +28,7 @@ __all__ = [
     "explained",
     "free",
     "full",
+    "home_path",
     "is_ours",
     "make_private",
     "marked",
@@ -70,6 +71,23 @@ ROOM_BYTES = 32 * 1024**2
 _LITTER = (".DS_Store", ".directory", "desktop.ini")
 
 
+def home_path(path: str) -> Path:
+    """That path, absolute, with ``~`` in it resolved. Raises SandboxError if that cannot be."""
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise SandboxError(
+            f"{path} cannot be found: this account has no home folder.",
+            fix=f"choose a folder that you may write to, and {setting('HOME', 'FOLDER')}",
+        ) from error
+    except OSError as error:
+        raise SandboxError(
+            f"{path} cannot be found: the current folder is gone.",
+            why=error.strerror or str(error),
+            fix="change to a folder that exists, and run this again",
+        ) from error
+
+
 def cache_dir() -> Path:
     """The folder of everything that can be rebuilt, made and marked as ours if missing.
 
@@ -81,12 +99,12 @@ def cache_dir() -> Path:
     Raises SandboxError if it cannot be made, or holds files of somebody else.
     """
     if chosen := os.environ.get("WIRE_BY_WIRE_CACHE"):
-        named = Path(chosen).expanduser().absolute()
+        named = home_path(chosen)
         path = named if marked(named) or _earlier(named) else named / NAME
     elif sys.platform == "darwin":
-        path = Path.home() / "Library/Caches" / NAME
+        path = home_path("~/Library/Caches") / NAME
     else:
-        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / NAME
+        path = home_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / NAME
     try:
         path.mkdir(parents=True, exist_ok=True)
         if not marked(path):
@@ -150,11 +168,11 @@ def data_dir() -> Path:
     ``~/Library/Application Support`` on macOS.
     """
     if chosen := os.environ.get("WIRE_BY_WIRE_DATA"):
-        path = Path(chosen).expanduser().absolute()
+        path = home_path(chosen)
     elif sys.platform == "darwin":
-        path = Path.home() / "Library/Application Support" / NAME
+        path = home_path("~/Library/Application Support") / NAME
     else:
-        path = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / NAME
+        path = home_path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / NAME
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         inside = list(path.iterdir())

@@ -320,11 +320,18 @@ def serve(file: Path, host: str, port: int, say: Callable[[str], None]) -> None:
         application = _application(room, prefix)
         try:
             sockets = tornado.netutil.bind_sockets(port, host)
+        except (socket.gaierror, UnicodeError) as error:
+            raise SandboxError(
+                f"{host!r} is not an address of this machine.",
+                why=getattr(error, "strerror", None) or str(error),
+                fix=f"Choose another one: {course('wall --host 127.0.0.1')}",
+            ) from error
         except OSError as error:
             raise SandboxError(
-                f"Port {port} of {host} cannot be listened at.", why=error.strerror or str(error),
-                fix=f"Choose another one: {course('wall --port 8766')}",
-            ) from error  # fmt: skip
+                f"The wall cannot listen at port {port} of {host}.",
+                why=error.strerror or str(error),
+                fix=f"Choose another port: {course('wall --port 8766')}",
+            ) from error
         where = f"[{host}]" if ":" in host else host
         at = f"http://{where}:{sockets[0].getsockname()[1]}"
         if prefix != "/":

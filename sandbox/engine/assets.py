@@ -178,12 +178,12 @@ def status() -> AssetStatus:
 
 
 def _size(folder: Path) -> int:
+    """Bytes that its files take, but for those that go meanwhile, as in a build."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_blocks * 512
-        except FileNotFoundError:
-            continue
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(path, name).lstat().st_blocks * 512
     return total
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import SandboxError, setting, shell
+from sandbox.paths import home_path
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -164,7 +165,7 @@ def current() -> Daemon:
     if url := os.environ.get("DOCKER_HOST"):
         if not os.environ.get("DOCKER_TLS_VERIFY"):
             return Daemon(url, "", "", "", "DOCKER_HOST")
-        folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
+        folder = home_path(os.environ.get("DOCKER_CERT_PATH") or "~/.docker")
         ca, cert, key = (str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem"))
         return Daemon(url, ca, cert, key, "DOCKER_HOST")
     name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()

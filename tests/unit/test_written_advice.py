@@ -18,7 +18,7 @@ PACKAGE = Path(sandbox.__file__).parent
 # What these make is written for its place.
 WRITERS = ("advice", "course", "setting", "shell", "written")
 # Variables that belong to others than the course.
-FOREIGN = {"DOCKER_HOST", "TMPDIR", "XDG_RUNTIME_DIR"}
+FOREIGN = {"DOCKER_HOST", "HOME", "TMPDIR", "XDG_RUNTIME_DIR"}
 COMMANDS = re.compile(r"python -m sandbox|\bsudo |\b(un)?set [A-Z_]{4}|\bexport [A-Z_]{4}")
 # These have a command that does the same.
 TWICE = re.compile(r"sandbox\.(up|down|reset)\(")
