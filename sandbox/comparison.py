@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.actions import Action, execute, perform, run
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, expect
 from sandbox.model.difference import diff
 from sandbox.progress import Quiet, best
 from sandbox.sandbox import Sandbox, as_new, running, settled
@@ -150,9 +150,11 @@ def compare_drivers(drivers: Iterable[str] | None = None, *, id: str | None = No
     them could not be set up.
     """
     known = {case.driver: case for case in CASES}
+    if drivers is not None:
+        expect(drivers, (list, tuple, set), "a list of drivers", 'write ["bridge", "host"]')
     names = list(known if drivers is None else drivers)
     for name in names:
-        if name not in known:
+        if name not in [*known]:
             raise SandboxError(f"{name!r} is not compared.", fix=f"There are {', '.join(known)}.")
     sandbox = running(id)
     if len(sandbox.hosts) < 2:

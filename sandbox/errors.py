@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 import shlex
 import shutil
 import sys
@@ -15,6 +16,7 @@ __all__ = [
     "advice",
     "course",
     "default_id",
+    "expect",
     "setting",
     "shell",
     "written",
@@ -120,3 +122,12 @@ class SandboxError(Exception):
 
 class CellFailed(SandboxError):
     """A ``%%host`` cell ended with a status that it did not expect."""
+
+
+def expect(value: object, kind: type | tuple[type, ...], what: str, fix: str) -> None:
+    """Raise SandboxError if value is not of that kind. what: how that is called, with its article.
+
+    For what a learner gives us: a TypeError of Python's would come with our own lines.
+    """
+    if not isinstance(value, kind):
+        raise SandboxError(f"{reprlib.repr(value)} is not {what}.", fix=fix)

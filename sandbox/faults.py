@@ -241,7 +241,7 @@ def break_shop(name: str, *, id: str | None = None) -> None:
     Raises SandboxError if there is no such fault, no sandbox runs, or no shop is open.
     """
     known = {fault.name: fault for fault in FAULTS}
-    if name not in known:
+    if name not in [*known]:
         raise SandboxError(f"{name!r} is no fault.", fix=f"There are {', '.join(known)}.")
     fault, sandbox = known[name], running(id)
     _require_shop(sandbox)

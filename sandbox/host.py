@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import json
 import os
+import reprlib
 import select
 import signal
 import socket
@@ -19,7 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine import link
-from sandbox.errors import SandboxError, advice, default_id, written
+from sandbox.errors import SandboxError, advice, default_id, expect, written
 from sandbox.guest import agent
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class Host:
 
         Raises SandboxError if the host cannot be reached or the time is over.
         """
+        expect(command, (str, list, tuple), "a command", 'write it in quotes: "docker ps"')
+        expect(timeout, (int, float), "a number of seconds", "write one such as 120")
         argv = ["bash", "-c", command] if isinstance(command, str) else list(command)
         taken = _Taken()
         code = self.stream(argv, taken, timeout=timeout)
@@ -172,6 +175,12 @@ class Host:
         Returns the exit status. Interrupting it (KeyboardInterrupt) interrupts the command
         too. Raises SandboxError if the host cannot be reached or timeout seconds are over.
         """
+        for word in argv:
+            expect(word, str, "a word of a command", 'write each in quotes: ["docker", "ps"]')
+            if "\0" in word:
+                raise SandboxError(f"{reprlib.repr(word)} cannot be run: it has a NUL character.")
+        if not argv:
+            raise SandboxError("There is no command to run.", fix='write one: ["docker", "ps"]')
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._request({"op": "exec", "argv": argv}) as conn:
             unsent = memoryview(stdin)

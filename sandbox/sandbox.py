@@ -13,7 +13,7 @@ from sandbox import capabilities, hosts, record
 from sandbox.engine import choose as engines
 from sandbox.engine import companion
 from sandbox.engine.base import OtherSandbox
-from sandbox.errors import SandboxError, advice, default_id, setting, written
+from sandbox.errors import SandboxError, advice, default_id, expect, setting, written
 from sandbox.host import Host
 from sandbox.paths import ID, explained
 from sandbox.progress import Progress, best
@@ -154,6 +154,7 @@ def up(
     from sandbox import hosts as host_plan
 
     sandbox_id = _checked(id)
+    needs = capabilities.checked(needs)
     shown = progress or best()
     recipe = host_plan.recipe(hosts)
     found = find(sandbox_id)
@@ -177,7 +178,7 @@ def up(
     except OtherSandbox as other:
         raise _other(sandbox_id, hosts, internet, str(other)) from None
     sandbox = Sandbox(sandbox_id, engine, recipe, internet)
-    if needs := set(needs):
+    if needs:
         shown.step("Trying what the hosts can do")
         capabilities.require(sandbox.host("a"), needs, engine.name)
     reach = "; they reach this machine's networks and its loopback" if internet else ""
@@ -385,7 +386,8 @@ def running(id: str | None = None) -> Sandbox:
 
 
 def _checked(id: str | None) -> str:
-    sandbox_id = id or default_id()
+    sandbox_id = default_id() if id is None or id == "" else id
+    expect(sandbox_id, str, "a sandbox's id", 'write it in quotes: id="second"')
     if not ID.fullmatch(sandbox_id):
         raise SandboxError(
             f"{sandbox_id!r} cannot be a sandbox's id.",
