@@ -93,7 +93,7 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
             "differs": versions.notice(built.path),
         }
         if not built.ready:
-            advice.append(f"to build the VM's files, in 2 to 4 minutes: {course('build')}")
+            advice.append(f"build the VM's files, in 2 to 4 minutes: {course('build')}")
     else:
         advice.append(shell(f"sudo apt install --no-install-recommends {' '.join(lacking)}"))
     docker = DockerEngine.report()
@@ -129,7 +129,7 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
             report |= {"ok": False, "problem": str(error)}
     else:
         advice.append(
-            f"to have each network driver tried on a host: "
+            "have each network driver tried on a host: "
             f"{written('up', sandbox_id)}, and doctor again"
         )
     report["advice"] = advice
