@@ -44,10 +44,8 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if left:
             return 0 if error else status
-        status, error = (
-            failed,
-            SandboxError("The output cannot be written.", why=problem.strerror or ""),
-        )
+        status = failed
+        error = SandboxError("The output cannot be written.", why=problem.strerror or "")
     if error:
         print(f"sandbox: {error}", file=sys.stderr)
     return status
