@@ -91,4 +91,4 @@ drift: setup ## Build with today's Debian packages, list what changed, and prove
 	$(RUN) scripts/drift.py
 
 clean-sandbox: ## Remove every trace of the sandbox, cached files included
-	@if [ -x $(RUN) ]; then $(RUN) -m sandbox down --all --cache; fi
+	@if [ -x $(RUN) ]; then $(RUN) -m sandbox down --all --cache --leave-lab; fi

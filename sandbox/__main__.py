@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
-import io
 import json
-import os
-import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sandbox import sandbox as sandboxes
-from sandbox.errors import SandboxError
+from sandbox.command import run
+from sandbox.errors import SandboxError, course, setting, written
 from sandbox.paths import cache_dir, data_dir, explained, is_ours, sandbox_ids
 from sandbox.progress import TextProgress
 
@@ -40,18 +39,35 @@ def _down(options: argparse.Namespace) -> int:
     names = sandbox_ids() if options.all else [options.id]
     if options.cache:
         _refuse_while_used([name for name in sandbox_ids() if name not in names])
+    if not options.leave_lab:
+        words = [
+            (f"{word}=True", f"--{word}") for word in ("all", "cache") if getattr(options, word)
+        ]
+        of = sandboxes.default_id() if options.all else options.id
+        for name in names:
+            sandboxes.ask_before(name, written("down", of, *words, sandboxes.LEAVE_LAB))
     failed = []
     for name in names:
         try:
             with explained():
-                sandboxes.down(id=name)
-            print(f"{name} is removed")
+                given_up = _lab_on(name) if options.leave_lab else ""
+                sandboxes.down(id=name, leave_lab=True)
+            lab = f", and with it your work on the lab {given_up}" if given_up else ""
+            print(f"{name} is removed{lab}")
         except SandboxError as error:
             failed.append(name)
             print(f"sandbox: {name} is not removed. {error}", file=sys.stderr)
     if options.cache:
         failed += _remove_cache(failed)
     return 1 if failed else 0
+
+
+def _lab_on(name: str) -> str:
+    """The lab under way on that sandbox, as far as that can be known; "" for none."""
+    with contextlib.suppress(SandboxError, OSError):
+        if found := sandboxes.find(name):
+            return sandboxes.lab_on(found)
+    return ""
 
 
 def _remove_cache(keep: list[str]) -> list[str]:
@@ -88,12 +104,12 @@ def _refuse_while_used(names: list[str]) -> None:
     if used := [name for name in names if lives(name)]:
         raise SandboxError(
             f"The cache was not deleted, because it is in use by: {', '.join(used)}.",
-            fix="python -m sandbox down --all --cache removes every sandbox first, then the cache",
+            fix=f"to remove every sandbox first, then the cache: {course('down --all --cache')}",
         )
 
 
 def _reset(options: argparse.Namespace) -> int:
-    sandboxes.reset(id=options.id)
+    sandboxes.reset(id=options.id, leave_lab=options.leave_lab)
     return 0
 
 
@@ -105,7 +121,8 @@ def _status(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found, indent=2))
     elif not found["running"]:
-        print(f"The sandbox {options.id!r} is not running. To start it: python -m sandbox up")
+        start = written("up", found["id"])
+        print(f"The sandbox {found['id']!r} is not running. To start it: {start}")
     else:
         memory = f", {found['memory']} MiB resident" if found["memory"] else ""
         print(f"{found['id']}: engine {found['engine']} ({found['detail']}){memory}")
@@ -118,7 +135,7 @@ def _status(options: argparse.Namespace) -> int:
             )
             print(f"{host['name']}  {host['address']}  {what}")
         if broken:
-            print("What to do: python -m sandbox reset")
+            print(f"What to do: {written('reset', found['id'])}")
     return 1 if broken or not found["running"] else 0
 
 
@@ -187,7 +204,7 @@ def _build(options: argparse.Namespace) -> int:
     if options.pack:
         if engine.name != "vm":
             raise SandboxError("Only the embedded VM's files can be packed.",
-                               fix="set SANDBOX_ENGINE=vm")  # fmt: skip
+                               fix=setting("SANDBOX_ENGINE", "vm"))  # fmt: skip
         progress.step("Packing them")
         where = str(archive.pack(options.pack.absolute(), Path(where)))
         has = versions.summary(versions.read(assets.base_path())).items()
@@ -216,8 +233,8 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port, 0 to 65535")
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
     return int(text)
 
 
@@ -251,14 +268,15 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="exactly that many, as new; deletes what is in those that run",
     )
-    up.add_argument("--leave-lab", action="store_true",
-                    help="replace the hosts even in the middle of a lab on them")  # fmt: skip
     up.add_argument("--needs", nargs="+", default=[], metavar="CAPABILITY",
                     help="what the hosts must be able to do, such as: ipvlan ipvs")  # fmt: skip
     down = command("down", _down, "remove a sandbox and everything in it")
     down.add_argument("--all", action="store_true", help="every sandbox of this account")
     down.add_argument("--cache", action="store_true", help="the cached files too")
-    command("reset", _reset, "put every host back as new")
+    reset = command("reset", _reset, "put every host back as new")
+    for added in (up, down, reset):
+        added.add_argument("--leave-lab", action="store_true",
+                           help="even in the middle of a lab on these hosts")  # fmt: skip
     for name, act, text in (
         ("status", _status, "say what runs, and whether each host's Docker Engine answers"),
         ("doctor", _doctor, "say what this machine has and what to install to get more"),
@@ -285,43 +303,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _reader_left() -> bool:
-    """Whether who read our output had enough, as ``| head`` has."""
-    try:
-        output = sys.stdout.fileno()
-    except (OSError, ValueError):
-        return False
-    poll = select.poll()
-    poll.register(output, 0)
-    # A pipe that nobody reads is in error, poll(2).
-    if not any(event & select.POLLERR for _, event in poll.poll(0)):
-        return False
-    # Python flushes once more when it ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return True
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal whose locale lacks a character gets a question mark instead.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    options = _parser().parse_args(arguments)
-    try:
-        with explained():
-            status = options.act(options)
-            # A reader that has gone is noticed here, not when Python ends.
-            sys.stdout.flush()
-            return status
-    except SandboxError as error:
-        if isinstance(error.__cause__, BrokenPipeError) and _reader_left():
-            return 0
-        print(f"sandbox: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("sandbox: interrupted", file=sys.stderr)
-        return 130
+
+    def act() -> int:
+        options = _parser().parse_args(arguments)
+        return int(options.act(options))
+
+    return run(act)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, expect, setting
 from sandbox.host import Host
 
 __all__ = ["CAPABILITIES", "DRIVERS", "probe", "require"]
@@ -36,17 +36,25 @@ CAPABILITIES = {
 }
 
 
+def checked(wanted: Iterable[str] | None) -> list[str]:
+    """Those names, each once and in order. Raises SandboxError if they are not all capabilities."""
+    given = [wanted] if isinstance(wanted, str) else wanted or []
+    expect(given, Iterable, "a set of capabilities", 'write needs={"ipvlan", "ipvs"}')
+    names = list(given)
+    if unknown := [repr(name) for name in names if name not in [*CAPABILITIES]]:
+        raise SandboxError(
+            f"No such capability: {', '.join(unknown)}.",
+            fix=f"choose from {', '.join(sorted(CAPABILITIES))}",
+        )
+    return sorted(set(names))
+
+
 def probe(host: Host, wanted: Iterable[str] = tuple(CAPABILITIES)) -> dict[str, str]:
     """For each capability "" if the host has it, else why not.
 
     Raises SandboxError for a name that is none, or if the host cannot be asked.
     """
-    wanted = sorted(set(wanted))
-    if unknown := [name for name in wanted if name not in CAPABILITIES]:
-        raise SandboxError(
-            f"No such capability: {', '.join(unknown)}.",
-            fix=f"choose from {', '.join(sorted(CAPABILITIES))}",
-        )
+    wanted = checked(wanted)
     result = host.run(["/usr/lib/wire-by-wire/probe.sh", *wanted])
     found = {}
     for line in result.stdout.splitlines():
@@ -65,6 +73,10 @@ def require(host: Host, needs: Iterable[str], engine: str) -> None:
     lacking = {name: why for name, why in probe(host, needs).items() if why}
     if lacking:
         what = ", ".join(CAPABILITIES[name] for name in lacking)
-        fix = "SANDBOX_ENGINE=vm gives hosts that have them" if engine != "vm" else ""
+        vm = f"for hosts that have them, {setting('SANDBOX_ENGINE', 'vm')}, and run this again"
         why = "; ".join(f"{name}: {why}" for name, why in lacking.items())
-        raise SandboxError(f"This lesson needs what the hosts here lack: {what}.", why=why, fix=fix)
+        raise SandboxError(
+            f"This lesson needs what the hosts here lack: {what}.",
+            why=why,
+            fix="" if engine == "vm" else vm,
+        )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox import actions
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, written
 from sandbox.progress import best
 from sandbox.sandbox import running
 
@@ -71,7 +71,8 @@ def density(count: int = 50, *, host: str = "a", id: str | None = None) -> Densi
         raise SandboxError(
             f"{count!r} containers cannot be asked for.", fix=f"Ask for 1 to {MOST}."
         )
-    there = running(id).host(host)
+    sandbox = running(id)
+    there = sandbox.host(host)
     shown = best()
     try:
         actions.perform(there, actions.create_network(NETWORK))
@@ -79,7 +80,7 @@ def density(count: int = 50, *, host: str = "a", id: str | None = None) -> Densi
         raise SandboxError(
             f"{there.name} could not be given a new network {NETWORK}.",
             why=refused.what,
-            fix="sandbox.reset() puts it back as new; then measure",
+            fix=f"put it back as new: {written('reset', sandbox.id)}; then measure again",
         ) from refused
     seconds, memory = [], []
     free = before = _available(there)
@@ -87,7 +88,8 @@ def density(count: int = 50, *, host: str = "a", id: str | None = None) -> Densi
         if free < SPARE_MIB:
             raise SandboxError(
                 f"{there.name} has {free:.0f} MiB of memory left after {number - 1} containers.",
-                fix=f"sandbox.reset(), then ask for at most {number - 1}",
+                fix=f"put it back as new: {written('reset', sandbox.id)}; "
+                f"then ask for at most {number - 1}",
             )
         if number % 10 == 1:
             shown.step(f"Starting container {number} of {count}")

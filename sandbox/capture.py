@@ -80,7 +80,7 @@ class Capture:
             if not container.namespace:
                 raise SandboxError(
                     f"{name} does not run: it is {container.state}.",
-                    fix=f"docker start {container.name}",
+                    fix=f"start it on {container.host}: docker start {container.name}",
                 )
             return self._spaces[container.namespace]
         found = self._spaces.get(name) or self._spaces.get(hosts.full_name(name))
@@ -156,7 +156,7 @@ class Capture:
             on = f" on {network}" if network else ""
             raise SandboxError(
                 f"{destination} has no address{on}.",
-                fix=f"docker inspect {container.name} shows the networks that it is on",
+                fix=f"to see its networks, on {container.host}: docker inspect {container.name}",
             )
         return endpoints[0].address.partition("/")[0]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.actions import Action, execute, perform, run
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, expect
 from sandbox.model.difference import diff
 from sandbox.progress import Quiet, best
-from sandbox.sandbox import Sandbox, running, settled
+from sandbox.sandbox import Sandbox, as_new, running, settled
 
 if TYPE_CHECKING:
     from sandbox.model.state import Interface, Snapshot
@@ -150,13 +150,15 @@ def compare_drivers(drivers: Iterable[str] | None = None, *, id: str | None = No
     them could not be set up.
     """
     known = {case.driver: case for case in CASES}
+    if drivers is not None:
+        expect(drivers, (list, tuple, set), "a list of drivers", 'write ["bridge", "host"]')
     names = list(known if drivers is None else drivers)
     for name in names:
-        if name not in known:
+        if name not in [*known]:
             raise SandboxError(f"{name!r} is not compared.", fix=f"There are {', '.join(known)}.")
     sandbox = running(id)
     if len(sandbox.hosts) < 2:
-        raise SandboxError("Two hosts are compared.", fix="sandbox.up(hosts=2)")
+        raise SandboxError("Two hosts are compared.", fix=as_new(sandbox.id, 2, sandbox.internet))
     shown = best()
     measured = []
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sandbox.errors import SandboxError
 from sandbox.host import Host, Result
 from sandbox.progress import Progress, Quiet, best
-from sandbox.sandbox import Sandbox, running
+from sandbox.sandbox import Sandbox, as_new, running
 
 __all__ = [
     "CALLS",
@@ -212,7 +212,7 @@ def shop(*, id: str | None = None, progress: Progress | None = None) -> None:
     """
     sandbox = running(id)
     if len(sandbox.hosts) < 2:
-        raise SandboxError("The shop needs two hosts.", fix="sandbox.up(hosts=2)")
+        raise SandboxError("The shop needs two hosts.", fix=as_new(sandbox.id, 2, sandbox.internet))
     shown = progress or best()
     shown.step("Putting the hosts back as new, and opening the shop")
     sandbox.reset(Quiet())
@@ -231,7 +231,7 @@ def _run_all(host: Host, commands: Iterable[str]) -> None:
             raise SandboxError(
                 f"{command!r} failed on {host.name}.",
                 why=(result.stderr or result.stdout).strip(),
-                fix="sandbox.shop() begins anew",
+                fix="sandbox.shop() starts again from new hosts",
             )
 
 
@@ -241,7 +241,7 @@ def break_shop(name: str, *, id: str | None = None) -> None:
     Raises SandboxError if there is no such fault, no sandbox runs, or no shop is open.
     """
     known = {fault.name: fault for fault in FAULTS}
-    if name not in known:
+    if name not in [*known]:
         raise SandboxError(f"{name!r} is no fault.", fix=f"There are {', '.join(known)}.")
     fault, sandbox = known[name], running(id)
     _require_shop(sandbox)

@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import json
 import os
+import reprlib
 import select
 import signal
 import socket
@@ -19,7 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine import link
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, advice, default_id, expect, written
 from sandbox.guest import agent
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Host:
     name: such as ``host-a``.  address: its IPv4 address on the LAN.
     last_words: gives why the sandbox ended, "" if it did not, and raises SandboxError if there is
         a problem to be solved first; asked when the host is silent.
+    sandbox_id: of its sandbox; None for the default one.
     """
 
     def __init__(
@@ -54,10 +56,13 @@ class Host:
         engine_url: str,
         agent_path: str,
         last_words: Callable[[], str] = str,
+        *,
+        sandbox_id: str | None = None,
     ) -> None:
         self.name, self.address = name, address
         self._engine_url, self._agent_path = engine_url, agent_path
         self._last_words = last_words
+        self._sandbox_id = sandbox_id or default_id()
 
     def __repr__(self) -> str:
         return f"<Host {self.name} {self.address}>"
@@ -104,6 +109,8 @@ class Host:
 
         Raises SandboxError if the host cannot be reached or the time is over.
         """
+        expect(command, (str, list, tuple), "a command", 'write it in quotes: "docker ps"')
+        expect(timeout, (int, float), "a number of seconds", "write one such as 120")
         argv = ["bash", "-c", command] if isinstance(command, str) else list(command)
         taken = _Taken()
         code = self.stream(argv, taken, timeout=timeout)
@@ -168,6 +175,12 @@ class Host:
         Returns the exit status. Interrupting it (KeyboardInterrupt) interrupts the command
         too. Raises SandboxError if the host cannot be reached or timeout seconds are over.
         """
+        for word in argv:
+            expect(word, str, "a word of a command", 'write each in quotes: ["docker", "ps"]')
+            if "\0" in word:
+                raise SandboxError(f"{reprlib.repr(word)} cannot be run: it has a NUL character.")
+        if not argv:
+            raise SandboxError("There is no command to run.", fix='write one: ["docker", "ps"]')
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._request({"op": "exec", "argv": argv}) as conn:
             unsent = memoryview(stdin)
@@ -235,10 +248,7 @@ class Host:
 
     def _silent(self, who: str, cause: object) -> SandboxError:
         """The error for who does not answer. Raises the sandbox's own problem if it has one."""
-        last, reset = (
-            self._last_words(),
-            "python -m sandbox reset, or sandbox.reset() in a notebook",
-        )
+        last, reset = self._last_words(), written("reset", self._sandbox_id)
         return SandboxError(
             f"{who} does not answer.",
             why="; ".join(dict.fromkeys(filter(None, (str(cause), last)))),
@@ -255,7 +265,7 @@ class Host:
         if not sys.stdin.isatty():
             raise SandboxError(
                 "A shell needs a terminal.",
-                fix="run it in one, or use %%host in a notebook",
+                fix=advice(f"%%host {self.name.removeprefix('host-')}", "run it in a terminal"),
             )
         size = os.get_terminal_size()
         request: dict[str, object] = {

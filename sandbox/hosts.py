@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.engine.base import Recipe, Site
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, advice, expect
 from sandbox.progress import Progress
 
 if TYPE_CHECKING:
@@ -36,16 +36,17 @@ LOOK_SECONDS = 20
 
 def names(count: int) -> tuple[str, ...]:
     """Names of that many hosts: ``("host-a", "host-b")``. Raises SandboxError if not 1 to 4."""
-    if not isinstance(count, int) or not 1 <= count <= MOST_HOSTS:
+    if type(count) is not int or not 1 <= count <= MOST_HOSTS:
         raise SandboxError(
             f"A sandbox has 1 to {MOST_HOSTS} hosts, not {count!r}.",
-            fix="sandbox.up(hosts=2)",
+            fix=advice("sandbox.up(hosts=2)", "write --hosts 2"),
         )
     return tuple(f"host-{letter}" for letter in "abcd"[:count])
 
 
 def full_name(name: str) -> str:
     """``host-a`` for ``a``, ``A`` or ``host-a``."""
+    expect(name, str, "a host's name", 'write it in quotes: "a"')
     short = name.strip().lower().removeprefix("host-")
     return f"host-{short}"
 

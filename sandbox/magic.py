@@ -26,13 +26,25 @@ class _Parser(argparse.ArgumentParser):
         raise SandboxError(f"%%host: {message}.", fix=self.format_usage().strip())
 
 
+def _lines(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines, such as 10")
+    return int(text)
+
+
+def _file(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("the file has no name")
+    return text
+
+
 def _parser() -> _Parser:
     parser = _Parser(prog="%%host", add_help=False)
     parser.add_argument("name", metavar="HOST")
     parser.add_argument("--expect-failure", action="store_true")
-    parser.add_argument("--head", type=int, metavar="LINES")
+    parser.add_argument("--head", type=_lines, metavar="LINES")
     parser.add_argument("--diff", action="store_true")
-    parser.add_argument("--save", metavar="FILE")
+    parser.add_argument("--save", type=_file, metavar="FILE")
     return parser
 
 

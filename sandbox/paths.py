@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, course, setting
 
 __all__ = [
     "FULL_BYTES",
@@ -28,6 +28,7 @@ __all__ = [
     "explained",
     "free",
     "full",
+    "home_path",
     "is_ours",
     "make_private",
     "marked",
@@ -70,6 +71,23 @@ ROOM_BYTES = 32 * 1024**2
 _LITTER = (".DS_Store", ".directory", "desktop.ini")
 
 
+def home_path(path: str) -> Path:
+    """That path, absolute, with ``~`` in it resolved. Raises SandboxError if that cannot be."""
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise SandboxError(
+            f"{path} cannot be found: this account has no home folder.",
+            fix=f"choose a folder that you may write to, and {setting('HOME', 'FOLDER')}",
+        ) from error
+    except OSError as error:
+        raise SandboxError(
+            f"{path} cannot be found: the current folder is gone.",
+            why=error.strerror or str(error),
+            fix="change to a folder that exists, and run this again",
+        ) from error
+
+
 def cache_dir() -> Path:
     """The folder of everything that can be rebuilt, made and marked as ours if missing.
 
@@ -81,12 +99,12 @@ def cache_dir() -> Path:
     Raises SandboxError if it cannot be made, or holds files of somebody else.
     """
     if chosen := os.environ.get("WIRE_BY_WIRE_CACHE"):
-        named = Path(chosen).expanduser().absolute()
+        named = home_path(chosen)
         path = named if marked(named) or _earlier(named) else named / NAME
     elif sys.platform == "darwin":
-        path = Path.home() / "Library/Caches" / NAME
+        path = home_path("~/Library/Caches") / NAME
     else:
-        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / NAME
+        path = home_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / NAME
     try:
         path.mkdir(parents=True, exist_ok=True)
         if not marked(path):
@@ -95,7 +113,7 @@ def cache_dir() -> Path:
         raise SandboxError(
             f"The cache folder {path} cannot be used.",
             why=str(error.strerror or error),
-            fix="set WIRE_BY_WIRE_CACHE to a folder that you may write to",
+            fix=_another("WIRE_BY_WIRE_CACHE"),
         ) from error
     return path
 
@@ -128,7 +146,7 @@ def _mark(folder: Path) -> None:
         raise SandboxError(
             f"The folder {folder} is not a cache of the course, so nothing is written there.",
             why=f"it holds other files, such as {others[0]}",
-            fix="set WIRE_BY_WIRE_CACHE to another folder; the course makes its own inside it",
+            fix=f"{_another('WIRE_BY_WIRE_CACHE')}; the course makes its own folder inside it",
         )
     # Without a mark the cache still works; it is only never deleted.
     with contextlib.suppress(OSError):
@@ -150,11 +168,11 @@ def data_dir() -> Path:
     ``~/Library/Application Support`` on macOS.
     """
     if chosen := os.environ.get("WIRE_BY_WIRE_DATA"):
-        path = Path(chosen).expanduser().absolute()
+        path = home_path(chosen)
     elif sys.platform == "darwin":
-        path = Path.home() / "Library/Application Support" / NAME
+        path = home_path("~/Library/Application Support") / NAME
     else:
-        path = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / NAME
+        path = home_path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / NAME
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         inside = list(path.iterdir())
@@ -162,7 +180,7 @@ def data_dir() -> Path:
         raise SandboxError(
             f"The data folder {path} cannot be made.",
             why=str(error.strerror or error),
-            fix="set WIRE_BY_WIRE_DATA to a folder that you may write to",
+            fix=_another("WIRE_BY_WIRE_DATA"),
         ) from error
     ours = [it for it in inside if _LEARNED.fullmatch(it.name)]
     # A folder that is named may hold other things, which others may be meant to read.
@@ -209,7 +227,7 @@ def refused(error: OSError) -> SandboxError:
         return SandboxError(
             "Something that the sandbox needs failed, or is not allowed here.",
             why=why,
-            fix="python -m sandbox status says what runs, python -m sandbox doctor what works here",
+            fix=f"to see what works on this machine: {course('doctor')}",
         )
     look = f"check {path}"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -267,8 +285,12 @@ def _elsewhere(path: str) -> str:
     for variable, folder in places:
         with contextlib.suppress(OSError, SandboxError):
             if Path(path).is_relative_to(folder()):
-                return f", or set {variable} to a folder elsewhere that you may write to"
+                return f"; or {_another(variable)}"
     return ""
+
+
+def _another(variable: str) -> str:
+    return f"choose another folder that you may write to, and {setting(variable, 'FOLDER')}"
 
 
 def state_dir(sandbox_id: str) -> Path:
@@ -298,7 +320,7 @@ def run_root() -> Path:
         raise SandboxError(
             "There is no folder for the sandbox's sockets.",
             why=str(error),
-            fix="make room there, or set TMPDIR to a folder that you may write to",
+            fix=f"make room there; or {_another('XDG_RUNTIME_DIR')}",
         ) from error
     _require_private(root)
     return root
@@ -313,7 +335,7 @@ def _require_private(root: Path) -> None:
     ):
         raise SandboxError(
             f"The folder {root} is not private to you, so the sandbox's sockets cannot go there.",
-            fix=f"remove {root}, or set XDG_RUNTIME_DIR to a folder of your own",
+            fix=f"remove {root}; or {_another('XDG_RUNTIME_DIR')}",
         )
 
 
@@ -336,7 +358,8 @@ def new_run_dir(sandbox_id: str) -> Path:
     if longest > _SOCKET_PATH_MAX:
         raise SandboxError(
             f"The path {path} is too long for a socket by {longest - _SOCKET_PATH_MAX} characters.",
-            fix="choose a shorter sandbox id, or set TMPDIR (or XDG_RUNTIME_DIR) to a shorter path",
+            fix="choose a shorter sandbox id; or choose a folder with a shorter path, and "
+            f"{setting('XDG_RUNTIME_DIR', 'FOLDER')}",
         )
     return path
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox import record
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, expect
 
 if TYPE_CHECKING:
     from ipywidgets import Box, Widget
@@ -172,6 +172,7 @@ def quiz(path: str | Path) -> Asked:
 
     Raises SandboxError if it cannot be read or a question is not of that form.
     """
+    expect(path, (str, Path), "a file's name", 'write it in quotes: "quizzes/01.toml"')
     questions = _read_quiz(Path(path))
     first_tries: dict[str, bool] = {}
     score, unkept = _text(), _text()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, setting
 from sandbox.paths import data_dir, opened
 
 __all__ = [
@@ -103,7 +103,8 @@ def change(make: Callable[[dict[str, Any]], None]) -> None:
         raise SandboxError(
             f"What you did cannot be kept in {data_dir()}.",
             why=error.strerror or str(error),
-            fix="Make room there, or set WIRE_BY_WIRE_DATA to another folder.",
+            fix="Make room there; or choose another folder, and "
+            f"{setting('WIRE_BY_WIRE_DATA', 'FOLDER')}.",
         ) from error
     for listener in listeners:
         listener(kept)

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sandbox import paths
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, course
 
 __all__ = ["Redaction", "write"]
 
@@ -183,7 +183,7 @@ def write(file: Path | None = None) -> Path:
         raise SandboxError(
             f"The report could not be written to {file}.",
             why=error.strerror or str(error),
-            fix="name another file: python -m sandbox report --file FILE",
+            fix=f"name another file: {course('report --file FILE')}",
         ) from error
     return file.absolute()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from sandbox import capabilities, hosts, record
 from sandbox.engine import choose as engines
 from sandbox.engine import companion
 from sandbox.engine.base import OtherSandbox
-from sandbox.errors import SandboxError, advice
+from sandbox.errors import SandboxError, advice, default_id, expect, setting, written
 from sandbox.host import Host
 from sandbox.paths import ID, explained
 from sandbox.progress import Progress, best
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from sandbox.model.state import HostState, Snapshot
 
 __all__ = [
+    "LEAVE_LAB",
     "Sandbox",
+    "as_new",
+    "ask_before",
     "default_id",
     "down",
     "find",
     "host",
     "keep_lab",
+    "lab_on",
     "reset",
     "resets",
     "running",
@@ -42,6 +46,8 @@ SETTLE_SECONDS = 3.0
 OWN_NETWORKS = {"bridge", "host", "none", "docker_gwbridge", "ingress"}
 # On each host while a lab is set up on it: the lab's name, "/", more. A host as new has none.
 LAB_MARKER = "/run/wire-by-wire/lab"
+# What gives a lab up, in Python and in a shell.
+LEAVE_LAB = ("leave_lab=True", "--leave-lab")
 # How often each sandbox was put back as new from here; views forget what was before.
 resets: Counter[str] = Counter()
 
@@ -62,16 +68,18 @@ class Sandbox:
         """The host of that name, ``a`` or ``host-a``. Raises SandboxError if there is none."""
         full = hosts.full_name(name)
         if full not in self.hosts:
-            raise SandboxError(
-                f"There is no host {name!r} in this sandbox.",
-                fix=f"it has {', '.join(self.hosts)}; more come by sandbox.up(hosts=…)",
-            )
+            fix = f"it has {', '.join(self.hosts)}"
+            if full in (most := hosts.names(hosts.MOST_HOSTS)):
+                more = as_new(self.id, most.index(full) + 1, self.internet)
+                fix += f"; to replace all that is in it by a sandbox that has it: {more}"
+            raise SandboxError(f"There is no host {name!r} in this sandbox.", fix=fix)
         return Host(
             full,
             hosts.address(full),
             self._engine.host_url(self.id, full),
             self._engine.agent_path(self.id, full),
             lambda: self._engine.last_words(self.id),
+            sandbox_id=self.id,
         )
 
     def snapshot(self, names: tuple[str, ...] | None = None) -> Snapshot:
@@ -93,22 +101,26 @@ class Sandbox:
             return unreachable(name, host.address, str(error))
 
     @explained()
-    def reset(self, progress: Progress | None = None) -> None:
-        """Take every host back to how it was when the sandbox was new. Raises SandboxError."""
+    def reset(self, progress: Progress | None = None, *, leave_lab: bool = False) -> None:
+        """Take every host back to how it was when the sandbox was new.
+
+        leave_lab: even though you have begun a lab on them and not finished it.
+
+        Raises SandboxError.
+        """
+        if not leave_lab:
+            ask_before(self.id, written("reset", self.id, LEAVE_LAB))
         shown = progress or best()
         self._engine.reset(self.id, self._recipe, internet=self.internet, progress=shown)
         resets[self.id] += 1
         shown.done(f"{_listed(self.hosts)} as new")
 
     @explained()
-    def down(self) -> None:
-        """Remove the sandbox and everything in it."""
+    def down(self, *, leave_lab: bool = False) -> None:
+        """Remove the sandbox and everything in it. leave_lab: see ``reset``."""
+        if not leave_lab:
+            ask_before(self.id, written("down", self.id, LEAVE_LAB))
         self._engine.remove(self.id)
-
-
-def default_id() -> str:
-    """The sandbox meant when none is named: SANDBOX_ID, or ``default``."""
-    return os.environ.get("SANDBOX_ID") or "default"
 
 
 @explained()
@@ -142,6 +154,7 @@ def up(
     from sandbox import hosts as host_plan
 
     sandbox_id = _checked(id)
+    needs = capabilities.checked(needs)
     shown = progress or best()
     recipe = host_plan.recipe(hosts)
     found = find(sandbox_id)
@@ -151,10 +164,10 @@ def up(
         raise SandboxError(
             f"The sandbox {sandbox_id!r} runs, but nothing can reach it any more.",
             why="the folder of its sockets is gone; logging out may remove it",
-            fix=f"to replace the sandbox and all in it: {_fresh(sandbox_id, hosts, internet)}",
+            fix=f"to replace the sandbox and all in it: {as_new(sandbox_id, hosts, internet)}",
         )
     if found and fresh and not leave_lab:
-        keep_lab(found, _fresh(sandbox_id, hosts, internet, leave_lab=True))
+        keep_lab(found, as_new(sandbox_id, hosts, internet, leave_lab=True))
     engine = engines.choose(sandbox_id)
     renew = fresh and found
     if renew:
@@ -165,7 +178,7 @@ def up(
     except OtherSandbox as other:
         raise _other(sandbox_id, hosts, internet, str(other)) from None
     sandbox = Sandbox(sandbox_id, engine, recipe, internet)
-    if needs := set(needs):
+    if needs:
         shown.step("Trying what the hosts can do")
         capabilities.require(sandbox.host("a"), needs, engine.name)
     reach = "; they reach this machine's networks and its loopback" if internet else ""
@@ -173,15 +186,13 @@ def up(
     return sandbox
 
 
-def _fresh(sandbox_id: str, hosts: int, internet: bool, *, leave_lab: bool = False) -> str:
+def as_new(sandbox_id: str, hosts: int, internet: bool, *, leave_lab: bool = False) -> str:
     """How to have exactly those hosts as new, as it is written where this is read."""
     given = [(f"{hosts}", f"--hosts {hosts}")]
     given += [("internet=True", "--internet")] if internet else []
     given += [("fresh=True", "--fresh")]
-    given += [("leave_lab=True", "--leave-lab")] if leave_lab else []
-    given += [] if sandbox_id == default_id() else [(f'id="{sandbox_id}"', f"--id {sandbox_id}")]
-    python, shell = zip(*given, strict=True)
-    return advice(f"sandbox.up({', '.join(python)})", f"python -m sandbox up {' '.join(shell)}")
+    given += [LEAVE_LAB] if leave_lab else []
+    return written("up", sandbox_id, *given)
 
 
 def _other(sandbox_id: str, hosts: int, internet: bool, why: str) -> SandboxError:
@@ -203,7 +214,7 @@ def _other(sandbox_id: str, hosts: int, internet: bool, why: str) -> SandboxErro
         why=(why or "it was started by another version of the course") + inside,
         fix="keep using it as it is"
         + advice(f": sb = sandbox.find({own})", "")
-        + f"\nTo delete everything in it and start again: {_fresh(sandbox_id, hosts, internet)}",
+        + f"\nTo delete everything in it and start again: {as_new(sandbox_id, hosts, internet)}",
     )
 
 
@@ -224,37 +235,71 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def keep_lab(sandbox: Sandbox, replace: str, *, other_than: str = "") -> None:
-    """Refuse to replace hosts on which a lab is under way.
+def lab_on(sandbox: Sandbox) -> str:
+    """The lab that was begun on these hosts and not finished; "" for none.
 
-    replace: what to do to replace them all the same.  other_than: a lab that may be replaced.
-
-    Raises SandboxError.
+    Raises SandboxError if the record of what was begun cannot be read.
     """
     labs = record.under_way()
     if not labs:
-        return
+        return ""
     try:
         said = sandbox.host("a").run(["cat", LAB_MARKER], timeout=10).stdout
     except SandboxError:
         # A host that does not answer can only be replaced.
-        return
+        return ""
     name = said.partition("/")[0]
-    if name == other_than or name not in labs:
+    return name if name in labs else ""
+
+
+def keep_lab(
+    sandbox: Sandbox, replace: str, *, other_than: str = "", elsewhere: bool = True
+) -> None:
+    """Refuse to replace hosts on which a lab is under way.
+
+    replace: what to do to replace them all the same.  other_than: a lab that may be replaced.
+    elsewhere: whether what was asked for can be done on other hosts.
+
+    Raises SandboxError.
+    """
+    name = lab_on(sandbox)
+    if name in ("", other_than):
         return
-    lab, id = labs[name], "second" if sandbox.id != "second" else "third"
+    lab = record.of_lab(name)
     minutes = int((time.time() - lab["started"]) / 60)
-    keep = advice(
-        f"run %env SANDBOX_ID={id} in a cell above, then this cell again",
-        f"set SANDBOX_ID={id}, then run this again",
-    )
+    keep = f"To keep it and work on other hosts now, {_other_hosts(sandbox)}. " if elsewhere else ""
     raise SandboxError(
         f"You are in the middle of the lab {name} on these hosts. This would erase your work.",
         why=f"you started it {minutes} min ago; your best result so far is {lab['best']} of "
         f"{lab['points']} points",
-        fix=f"finish the lab first. To keep it and work on other hosts now, {keep}. "
-        f"To give the lab up: {replace}",
+        fix=f"finish the lab first. {keep}To give the lab up: {replace}",
     )
+
+
+def _other_hosts(sandbox: Sandbox) -> str:
+    """How to run the same for other hosts, as it is written where this is read."""
+    id = "second" if sandbox.id != "second" else "third"
+    # A Docker of one's own holds one sandbox.
+    ways = [setting("SANDBOX_ENGINE", "vm")] if sandbox.engine == "docker" else []
+    if sandbox.id == default_id():
+        ways.append(setting("SANDBOX_ID", id))
+    else:
+        ways.append(advice(f'write id="{id}"', f"write --id {id}"))
+    return f"{', and '.join(ways)}, then run this{advice(' cell', '')} again"
+
+
+def ask_before(sandbox_id: str, again: str) -> None:
+    """Raise SandboxError if a lab is under way on the hosts, as far as that can be known.
+
+    again: what to do to erase it all the same. A reset and a removal are to help when everything
+    else is broken, so what cannot be read is no reason against them.
+    """
+    found = None
+    with contextlib.suppress(SandboxError, OSError):
+        if record.under_way():
+            found = find(sandbox_id)
+    if found:
+        keep_lab(found, again, elsewhere=False)
 
 
 def find(id: str | None = None) -> Sandbox | None:
@@ -272,8 +317,10 @@ def host(name: str, *, id: str | None = None) -> Host:
     return running(id).host(name)
 
 
-def reset(*, id: str | None = None) -> None:
+def reset(*, leave_lab: bool = False, id: str | None = None) -> None:
     """Take every host of the sandbox back to new; start it if it ended by itself.
+
+    leave_lab: even though you have begun a lab on them and not finished it.
 
     Raises SandboxError.
     """
@@ -281,7 +328,7 @@ def reset(*, id: str | None = None) -> None:
     if sandbox is None and (last := engines.ended(_checked(id))):
         engine, count, internet = last
         sandbox = Sandbox(_checked(id), engine, hosts.recipe(count), internet)
-    (sandbox or running(id)).reset()
+    (sandbox or running(id)).reset(leave_lab=leave_lab)
 
 
 def snapshot(name: str | None = None, *, id: str | None = None) -> Snapshot:
@@ -315,11 +362,15 @@ def settled(name: str | None = None, *, id: str | None = None) -> Snapshot:
 
 
 @explained()
-def down(*, id: str | None = None) -> None:
+def down(*, leave_lab: bool = False, id: str | None = None) -> None:
     """Remove the sandbox and everything in it. None there is no error.
+
+    leave_lab: even though you have begun a lab on its hosts and not finished it.
 
     Raises SandboxError if something is left, such as on a Docker that does not answer.
     """
+    if not leave_lab:
+        ask_before(_checked(id), written("down", _checked(id), LEAVE_LAB))
     engines.remove(_checked(id))
 
 
@@ -329,18 +380,19 @@ def running(id: str | None = None) -> Sandbox:
     if sandbox is None:
         raise SandboxError(
             f"The sandbox {_checked(id)!r} is not running.",
-            fix="sandbox.up() in a notebook, python -m sandbox up in a terminal",
+            fix=f"start it: {written('up', _checked(id))}",
         )
     return sandbox
 
 
 def _checked(id: str | None) -> str:
-    sandbox_id = id or default_id()
+    sandbox_id = default_id() if id is None or id == "" else id
+    expect(sandbox_id, str, "a sandbox's id", 'write it in quotes: id="second"')
     if not ID.fullmatch(sandbox_id):
         raise SandboxError(
             f"{sandbox_id!r} cannot be a sandbox's id.",
             why="it takes 1 to 31 small letters, digits and hyphens, and begins without a hyphen",
-            fix='choose another, such as SANDBOX_ID="my-sandbox"',
+            fix="choose another, such as my-sandbox",
         )
     return sandbox_id
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from types import NoneType
 from typing import TYPE_CHECKING
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, expect
 from sandbox.guest import agent
 from sandbox.model.state import Snapshot
 from sandbox.sandbox import default_id, resets, running, settled, snapshot
@@ -57,6 +58,7 @@ def topology(
     from sandbox.views.topology import Topology
 
     sandbox_id = id or default_id()
+    _require_snapshot(state, since)
     now = state or settled(id=id)
     count, before, drawn = _last.get(sandbox_id, (0, None, None))
     if count != resets[sandbox_id]:
@@ -72,7 +74,13 @@ def topology_text(state: Snapshot | None = None, *, id: str | None = None) -> st
     """The topology of the running sandbox, or of a snapshot, as indented text."""
     from sandbox.views.text import topology_text
 
+    _require_snapshot(state)
     return topology_text(state or settled(id=id))
+
+
+def _require_snapshot(*given: object) -> None:
+    for it in given:
+        expect(it, (Snapshot, NoneType), "a snapshot", "before = sandbox.snapshot()")
 
 
 def panel(*, detail: str = "simple", id: str | None = None) -> Panel:
@@ -142,7 +150,7 @@ def dissect(host: str, path: str, *, frames: int = 1, id: str | None = None) -> 
         raise SandboxError(
             f"There is no capture to read on {where.name}.",
             why=b"".join(parts[agent.STDERR]).decode(errors="replace").strip(),
-            fix=f"tcpdump -i eth0 -c {frames} -w {path}",
+            fix=f"capture them on {where.name}: tcpdump -i eth0 -c {frames} -w {path}",
         )
     owners: dict[str, set[str]] = defaultdict(set)
     for interface in snapshot(id=id).interfaces():
@@ -195,8 +203,7 @@ def firewall(
 
     if family not in ("ip", "ip6"):
         raise SandboxError(f"There is no family {family!r}.", fix="It is ip or ip6.")
-    if since is not None and not isinstance(since, Snapshot):
-        raise SandboxError(f"{since!r} is no snapshot.", fix="before = sandbox.snapshot()")
+    _require_snapshot(since)
     [host] = settled(name, id=id).hosts
     earlier = since.host(host.name) if since else None
     if host.namespace is None or (since and (earlier is None or earlier.namespace is None)):

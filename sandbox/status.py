@@ -12,7 +12,7 @@ from sandbox import capabilities, memory, paths
 from sandbox.engine import assets, daemon, qemu, versions
 from sandbox.engine.choose import choose, running
 from sandbox.engine.docker import DockerEngine
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, course, setting, shell, written
 from sandbox.host import Host
 from sandbox.sandbox import find
 
@@ -93,14 +93,16 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
             "differs": versions.notice(built.path),
         }
         if not built.ready:
-            advice.append("python -m sandbox build: builds the VM's files, in 2 to 4 minutes")
+            advice.append(f"build the VM's files, in 2 to 4 minutes: {course('build')}")
     else:
-        advice.append(f"sudo apt install --no-install-recommends {' '.join(lacking)}")
+        advice.append(shell(f"sudo apt install --no-install-recommends {' '.join(lacking)}"))
     docker = DockerEngine.report()
     if not docker["works"] and os.environ.get("SANDBOX_ENGINE") != "vm" and daemon.expected():
         advice.append(docker["fix"])
     if docker["works"] and docker["privileged"].startswith("refused"):
-        advice.append("SANDBOX_ENGINE=vm: your Docker allows no privileged containers")
+        advice.append(
+            f"your Docker allows no privileged containers; {setting('SANDBOX_ENGINE', 'vm')}"
+        )
     report: dict[str, Any] = {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         "cache": str(paths.cache_dir()),
@@ -126,6 +128,9 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
         except SandboxError as error:
             report |= {"ok": False, "problem": str(error)}
     else:
-        advice.append("python -m sandbox up: then doctor tries each network driver on a host")
+        advice.append(
+            "have each network driver tried on a host: "
+            f"{written('up', sandbox_id)}, and doctor again"
+        )
     report["advice"] = advice
     return report

@@ -28,7 +28,7 @@ import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, course
 from sandbox.labs.course import lessons, title
 from sandbox.labs.lab import load, names
 from sandbox.paths import make_private
@@ -123,7 +123,7 @@ class Room:
         except (OSError, sqlite3.Error) as error:
             raise SandboxError(
                 f"The room cannot be kept in {path}.", why=str(error),
-                fix="Name another file: python -m sandbox wall --file FILE",
+                fix=f"Name another file: {course('wall --file FILE')}",
             ) from error  # fmt: skip
 
     def token(self, role: str) -> str:
@@ -320,11 +320,18 @@ def serve(file: Path, host: str, port: int, say: Callable[[str], None]) -> None:
         application = _application(room, prefix)
         try:
             sockets = tornado.netutil.bind_sockets(port, host)
+        except (socket.gaierror, UnicodeError) as error:
+            raise SandboxError(
+                f"{host!r} is not an address of this machine.",
+                why=getattr(error, "strerror", None) or str(error),
+                fix=f"Choose another one: {course('wall --host 127.0.0.1')}",
+            ) from error
         except OSError as error:
             raise SandboxError(
-                f"Port {port} of {host} cannot be listened at.", why=error.strerror or str(error),
-                fix="Choose another one: python -m sandbox wall --port 8766",
-            ) from error  # fmt: skip
+                f"The wall cannot listen at port {port} of {host}.",
+                why=error.strerror or str(error),
+                fix=f"Choose another port: {course('wall --port 8766')}",
+            ) from error
         where = f"[{host}]" if ":" in host else host
         at = f"http://{where}:{sockets[0].getsockname()[1]}"
         if prefix != "/":

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 
 from sandbox import memory, paths
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, setting, shell
 from sandbox.progress import Progress, Quiet
 from sandbox.sandbox import down, up
 
@@ -99,7 +99,7 @@ def check(hosts: int = 2, *, progress: Progress | None = None) -> list[Check]:
 def _jupyterlab() -> Check:
     found = importlib.util.find_spec("jupyterlab") is not None
     version = importlib.metadata.version("jupyterlab") if found else "not installed"
-    return Check("JupyterLab", found, version, "make setup")
+    return Check("JupyterLab", found, version, f"in the course's folder: {shell('make setup')}")
 
 
 def _memory() -> Check:
@@ -114,7 +114,8 @@ def _disk() -> Check:
     free = shutil.disk_usage(paths.cache_dir()).free
     return Check(
         "disk", free >= DISK, f"{free // MEBIBYTE} MiB free in {paths.cache_dir()}",
-        f"a sandbox may write {DISK // MEBIBYTE} MiB; make room, or set WIRE_BY_WIRE_CACHE",
+        f"a sandbox may write {DISK // MEBIBYTE} MiB; make room; or choose another folder, and "
+        f"{setting('WIRE_BY_WIRE_CACHE', 'FOLDER')}",
     )  # fmt: skip
 
 
@@ -125,7 +126,7 @@ def _record() -> Check:
         return Check("progress is kept", False, str(error.why), error.fix)
     return Check(
         "progress is kept", os.access(folder, os.W_OK), f"in {folder}",
-        "set WIRE_BY_WIRE_DATA to a folder that can be written to",
+        f"choose a folder that you may write to, and {setting('WIRE_BY_WIRE_DATA', 'FOLDER')}",
     )  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def sandbox_up():
     import sandbox
 
     yield sandbox.up(2, fresh=True)
-    sandbox.down()
+    sandbox.down(leave_lab=True)
 
 
 @pytest.fixture

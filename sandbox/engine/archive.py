@@ -19,7 +19,7 @@ from array import array
 from pathlib import Path
 
 from sandbox.engine import assets
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, setting, shell
 from sandbox.paths import cache_dir
 from sandbox.progress import Progress
 
@@ -43,7 +43,7 @@ def pack(folder: Path, snapshot: Path, compression: str = "zst") -> Path:
     """
     program = COMPRESSORS[compression].split()[0]
     if not assets.which(program):
-        raise SandboxError(f"{program} is not installed.", fix=f"sudo apt install {program}")
+        raise SandboxError(f"{program} is not installed.", fix=shell(f"sudo apt install {program}"))
     try:
         return _pack(folder, snapshot, compression)
     except OSError as error:
@@ -107,8 +107,8 @@ def unpack(progress: Progress) -> None:
         raise SandboxError(
             f"The hosts' files could not be unpacked from {file} to {cache_dir()}.",
             why=str(error),
-            fix="make room there; if the archive is damaged, unset WIRE_BY_WIRE_HOSTS, "
-            "and they are built",
+            fix="make room there; if the archive is damaged, have them built: "
+            f"{setting('WIRE_BY_WIRE_HOSTS')}",
         ) from error
 
 
@@ -121,14 +121,14 @@ def _check(file: Path) -> None:
         raise SandboxError(
             f"The checksum of the hosts' files in {file} is missing.",
             why=f"it is written beside them, in {digest.name}",
-            fix="copy both files; or unset WIRE_BY_WIRE_HOSTS, and the hosts' files are built",
+            fix=f"copy both files; or have the hosts' files built: {setting('WIRE_BY_WIRE_HOSTS')}",
         ) from None
     if not whole:
         raise SandboxError(
             f"The hosts' files in {file} are damaged.",
             why=f"their SHA-256 is not the one in {digest.name}",
-            fix="copy both files again; or unset WIRE_BY_WIRE_HOSTS, and the hosts' files are "
-            "built",
+            fix="copy both files again; or have the hosts' files built: "
+            f"{setting('WIRE_BY_WIRE_HOSTS')}",
         )
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.engine import child, kuryr, qemu, versions
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, course, setting, shell
 from sandbox.paths import FULL_BYTES, TAG, cache_dir, is_ours, marked
 from sandbox.progress import Progress
 
@@ -148,7 +148,7 @@ def _require_programs() -> None:
     if missing := lacks():
         raise SandboxError(
             "The embedded VM needs programs that are not installed.",
-            fix=f"sudo apt install --no-install-recommends {' '.join(missing)}",
+            fix=shell(f"sudo apt install --no-install-recommends {' '.join(missing)}"),
         )
 
 
@@ -173,17 +173,17 @@ def status() -> AssetStatus:
     """What is built for this version of the course. Builds nothing."""
     path = base_path()
     ready = complete(path)
-    why = "built" if ready else "not built yet: python -m sandbox build"
+    why = "built" if ready else f"not built yet: {course('build')}"
     return AssetStatus(ready, why, path, _size(cache_dir()))
 
 
 def _size(folder: Path) -> int:
+    """Bytes that its files take, but for those that go meanwhile, as in a build."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_blocks * 512
-        except FileNotFoundError:
-            continue
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(path, name).lstat().st_blocks * 512
     return total
 
 
@@ -303,7 +303,7 @@ def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
             raise SandboxError(
                 f"{Path(error.cmd[0]).name} failed while the sandbox's files were made.",
                 why="\n".join(said) or str(error),
-                fix="python -m sandbox doctor says what is missing here",
+                fix=f"to see what is missing here: {course('doctor')}",
             ) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -313,7 +313,8 @@ def _unwritable(why: str) -> SandboxError:
     return SandboxError(
         f"The sandbox's files could not be written to {cache_dir()}.",
         why=why,
-        fix="make room there, or set WIRE_BY_WIRE_CACHE to a folder on another disk",
+        fix="make room there; or choose a folder on another disk, and "
+        f"{setting('WIRE_BY_WIRE_CACHE', 'FOLDER')}",
     )
 
 
@@ -484,8 +485,7 @@ def _mmdebstrap(
         raise SandboxError(
             "The root of the sandbox's hosts could not be made.",
             why=tail or f"mmdebstrap ended with status {result.returncode}",
-            fix="check that this machine reaches its Debian mirror, then run: "
-            "python -m sandbox build",
+            fix=f"check that this machine reaches its Debian mirror, then: {course('build')}",
         )
     return dated
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from typing import TextIO
 
 __all__ = ["bound", "run"]
 
@@ -50,24 +51,35 @@ def _setpriv() -> bool:
         return False
 
 
+def _memory() -> TextIO:
+    """A file that takes no room on a disk, which may be full."""
+    return os.fdopen(os.memfd_create("said"), "w+", encoding="utf-8", errors="replace")
+
+
 def run(arguments: list[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a program that starts others, with its output kept.
 
     All of them get SIGTERM when the calling thread ends or this call does by an exception.
     env: added to the environment.
     """
-    process = subprocess.Popen(
-        bound(["sh", "-c", _GROUP, "sh", *arguments], "TERM"),
-        env={**os.environ, **env}, start_new_session=True, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    with process:
-        try:
-            said, complained = process.communicate()
-        except BaseException:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=END_SECONDS)
-            process.kill()
-            raise
-    return subprocess.CompletedProcess(arguments, process.returncode, said, complained)
+    # A pipe would have nobody at its other end when the caller has died, and what the program
+    # says of that while it cleans up would end it.
+    with _memory() as said, _memory() as complained:
+        with subprocess.Popen(
+            bound(["sh", "-c", _GROUP, "sh", *arguments], "TERM"),
+            env={**os.environ, **env}, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=said, stderr=complained,
+        ) as process:  # fmt: skip
+            try:
+                process.wait()
+            except BaseException:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(END_SECONDS)
+                process.kill()
+                raise
+        said.seek(0)
+        complained.seek(0)
+        return subprocess.CompletedProcess(
+            arguments, process.returncode, said.read(), complained.read()
+        )

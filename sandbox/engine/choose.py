@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sandbox.engine import companion, qemu
 from sandbox.engine.docker import DockerEngine
 from sandbox.engine.vm import VMEngine
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, setting, shell, written
 from sandbox.paths import alive_file, state_dir
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def _named() -> str:
     if name and name not in ENGINES:
         raise SandboxError(
             f"SANDBOX_ENGINE is {name!r}, which is no engine.",
-            fix="set it to docker or to vm",
+            why="there are two: docker and vm",
+            fix=f"choose one of them, for instance vm: {setting('SANDBOX_ENGINE', 'vm')}",
         )
     return name
 
@@ -68,7 +69,8 @@ def remove(sandbox_id: str) -> None:
         raise SandboxError(
             f"The process beside the sandbox {sandbox_id!r} does not end.",
             why=f"it was told to, and killed, and still holds {alive_file(sandbox_id)}",
-            fix=f"fuser {alive_file(sandbox_id)} names it; end it, and run this again",
+            fix=f"to see which it is: {shell(f'fuser {alive_file(sandbox_id)}')}; "
+            "end it, and run this again",
         )
     if left:
         # The record of what is on that Docker stays.
@@ -93,10 +95,11 @@ def choose(sandbox_id: str) -> Engine:
     if engine:
         raise SandboxError(
             f"SANDBOX_ENGINE is {name}, and the sandbox {sandbox_id!r} runs on {engine.name}.",
-            fix="python -m sandbox down, and start it again; or unset SANDBOX_ENGINE",
+            fix=f"to remove it: {written('down', sandbox_id)}"
+            f"; or, to keep it, {setting('SANDBOX_ENGINE')}",
         )
     lacking = VMEngine.lacks()
-    install = f"sudo apt install --no-install-recommends {' '.join(lacking)}"
+    install = shell(f"sudo apt install --no-install-recommends {' '.join(lacking)}")
     no_docker = DockerEngine.problem() if name != "vm" else None
     if name == "docker" and no_docker:
         raise SandboxError(

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sandbox.errors import SandboxError
+from sandbox.errors import UNSEEN, SandboxError
 from sandbox.paths import (
     alive_file,
     full,
@@ -90,7 +90,7 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd="/",
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), UNSEEN: "1"},
             start_new_session=True,
         )
     assert process.stdin and process.stdout
@@ -116,7 +116,7 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
             raise no_room(folder)
         tail = log.read_text(errors="replace").strip().splitlines()[-1:]
         raise SandboxError("The process beside the sandbox ended at once.", why="".join(tail),
-                           fix=f"its log is {log}; python -m sandbox up tries again")  # fmt: skip
+                           fix=f"look into its log, {log}, and try again")  # fmt: skip
     if reply:
         raise SandboxError(**reply)
 

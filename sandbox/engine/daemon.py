@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, setting, shell
+from sandbox.paths import home_path
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -65,15 +66,16 @@ class Daemon:
         if self.url.startswith("ssh://"):
             raise SandboxError(
                 f"{self.origin} is {self.url}, and the course does not reach Docker by SSH.",
-                fix="forward its socket: ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST, "
-                "then set DOCKER_HOST=unix:///tmp/docker.sock",
+                fix="forward its socket: "
+                f"{shell('ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST')}; "
+                f"then {setting('DOCKER_HOST', 'unix:///tmp/docker.sock')}",
             )
         if self.url.startswith(("tcp://", "http://")) and not (self.ca or self.cert):
             raise SandboxError(
                 f"{self.origin} is {self.url}, an Engine API without TLS: whoever reaches that "
                 "port is root there.",
                 fix="protect it with TLS (https://docs.docker.com/engine/security/protect-access/)"
-                ", or set SANDBOX_ENGINE=vm",
+                f"; or {setting('SANDBOX_ENGINE', 'vm')}",
             )
         try:
             client = DockerClient(base_url=self.url, tls=self.tls() or False,
@@ -127,7 +129,8 @@ class Daemon:
         return SandboxError(
             f"The Docker Engine at {self.url} (from {self.origin}) cannot be used.",
             why=why,
-            fix="check that docker ps works, or set SANDBOX_ENGINE=vm to use the embedded VM",
+            fix=f"check that this works: {shell('docker ps')}; or, to use the embedded VM, "
+            f"{setting('SANDBOX_ENGINE', 'vm')}",
         )
 
     @contextmanager
@@ -145,7 +148,7 @@ class Daemon:
         return SandboxError(
             f"No Docker Engine answers at {self.url} (from {self.origin}).",
             why=why,
-            fix="start Docker, or set SANDBOX_ENGINE=vm to use the embedded VM",
+            fix=f"start Docker; or, to use the embedded VM, {setting('SANDBOX_ENGINE', 'vm')}",
         )
 
 
@@ -162,7 +165,7 @@ def current() -> Daemon:
     if url := os.environ.get("DOCKER_HOST"):
         if not os.environ.get("DOCKER_TLS_VERIFY"):
             return Daemon(url, "", "", "", "DOCKER_HOST")
-        folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
+        folder = home_path(os.environ.get("DOCKER_CERT_PATH") or "~/.docker")
         ca, cert, key = (str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem"))
         return Daemon(url, ca, cert, key, "DOCKER_HOST")
     name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
@@ -175,7 +178,8 @@ def current() -> Daemon:
     if context is None or not context.Host:
         raise SandboxError(
             f"The Docker context {name!r} does not exist or names no Engine.",
-            fix="docker context ls lists them; docker context use NAME chooses one",
+            fix=f"to list them: {shell('docker context ls')}; "
+            f"to choose one: {shell('docker context use NAME')}",
         )
     tls = context.TLSConfig
     cert, key = (tls and tls.cert) or ("", "")

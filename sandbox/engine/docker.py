@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.engine import assets, companion, image
 from sandbox.engine.base import LABEL, EngineState, OtherSandbox, Recipe, Site
 from sandbox.engine.daemon import Daemon, current, notes
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, course, setting, shell, written
 from sandbox.paths import opened, run_dir, state_dir
 from sandbox.progress import Progress
 
@@ -52,7 +52,8 @@ class DockerEngine:
         return SandboxError(
             f"The Docker Engine at {daemon.url} (from {daemon.origin}) cannot be used.",
             why=f"it runs {system} containers, not Linux ones",
-            fix="switch it to Linux containers, or set SANDBOX_ENGINE=vm to use the embedded VM",
+            fix=f"switch it to Linux containers; or, to use the embedded VM, "
+            f"{setting('SANDBOX_ENGINE', 'vm')}",
         )
 
     @staticmethod
@@ -68,7 +69,7 @@ class DockerEngine:
             daemon = current()
             info = daemon.usable()
             client = daemon.connect()
-            privileged = "not tried: the hosts' image is not built yet (python -m sandbox build)"
+            privileged = f"not tried: the hosts' image is not built yet ({course('build')})"
             with daemon.answering():
                 if image.present(client):
                     privileged = _try_privileged(client)
@@ -129,12 +130,13 @@ class DockerEngine:
                 f"The sandbox {sandbox_id!r} may have left containers, networks and volumes on "
                 f"{f'the Docker Engine at {daemon.url}' if daemon else 'a Docker Engine'}.",
                 why=why,
-                fix=f"start that Engine, then: python -m sandbox down --id {sandbox_id}\n"
-                "Or remove them there yourself:\n"
+                fix=f"start that Engine, then: {written('down', sandbox_id)}\n"
+                "Or remove them there yourself, in a terminal:\n"
                 f"  docker rm -fv $(docker ps -aq --filter {label})\n"
                 f"  docker network rm $(docker network ls -q --filter {label})\n"
                 f"  docker volume rm $(docker volume ls -q --filter {label})\n"
-                f"If that Engine is gone for good, delete {record} and run down again.",
+                f"If that Engine is gone for good, delete {record}, "
+                f"then: {written('down', sandbox_id)}",
             ) from error
         shutil.rmtree(run_dir(sandbox_id), ignore_errors=True)
         shutil.rmtree(state_dir(sandbox_id), ignore_errors=True)
@@ -165,7 +167,7 @@ class DockerEngine:
             raise SandboxError(
                 "Your Docker Engine kept the hosts' image.",
                 why=str(getattr(error, "explanation", "") or error),
-                fix=f"docker image ls --filter label={image.LABEL} lists it",
+                fix=f"to list it: {shell(f'docker image ls --filter label={image.LABEL}')}",
             ) from error
         return names
 
@@ -319,14 +321,15 @@ def _named(client: DockerClient, sandbox_id: str, subnet: str) -> Iterator[None]
             raise SandboxError(
                 f"Another network of your Docker Engine has the LAN's addresses ({subnet}).",
                 why=", ".join(_overlapping(client, subnet)) or said,
-                fix="if it is another sandbox: python -m sandbox down --id ITS-ID; a Docker of "
-                "your own holds one sandbox at a time, SANDBOX_ENGINE=vm holds several",
+                fix=f"if it is another sandbox: {written('down', 'ITS-ID')}. A Docker of "
+                f"your own holds one sandbox at a time; for several, "
+                f"{setting('SANDBOX_ENGINE', 'vm')}",
             ) from error
         raise SandboxError(
             "Your Docker Engine does not let the hosts be made.",
             why=said,
-            fix="hosts need privileged containers; where those are not allowed, set "
-            "SANDBOX_ENGINE=vm",
+            fix="hosts need privileged containers; where those are not allowed, "
+            f"{setting('SANDBOX_ENGINE', 'vm')}",
         ) from error
 
 
@@ -400,7 +403,7 @@ def _require_answer(sandbox_id: str, daemon: Daemon) -> None:
             f"The sandbox {sandbox_id!r} has hosts on the Docker Engine at {daemon.url}, "
             "which does not answer.",
             why=error.why,
-            fix=f"start that Engine, or see what python -m sandbox down --id {sandbox_id} says",
+            fix=f"start that Engine; or remove the sandbox: {written('down', sandbox_id)}",
         ) from error
 
 

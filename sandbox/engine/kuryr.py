@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, course
 
 __all__ = ["COMPILE", "PLACE", "install"]
 
@@ -42,7 +42,7 @@ def install(source: Path, folder: Path) -> None:
             "The Python packages of the hosts (Kuryr's) could not be installed.",
             why="\n".join(result.stderr.strip().splitlines()[-4:]),
             fix="check that this machine reaches its Python package index and that "
-            f"{sys.executable} has pip, then run: python -m sandbox build",
+            f"{sys.executable} has pip, then: {course('build')}",
         )
     for unneeded in ("bin", "include", "wrapt-stubs"):
         shutil.rmtree(site / unneeded, ignore_errors=True)

@@ -36,7 +36,7 @@ from typing import Any
 
 from sandbox.engine import assets, companion, disk, link, qemu
 from sandbox.engine.control import CONTROL, Settings
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, written
 from sandbox.guest.mux import Loop, Mux
 from sandbox.paths import ROOM_BYTES, free, no_room, run_dir, state_dir
 
@@ -177,8 +177,8 @@ class Supervisor:
         happened = "the sandbox has stopped"
         fix = (
             ". The sandbox continues by itself a few seconds later; then rerun what was "
-            "interrupted. To discard what the hosts have written instead: python -m sandbox reset, "
-            "or sandbox.reset() in a notebook"
+            "interrupted. To discard what the hosts have written instead: "
+            + written("reset", self._run.name)
         )
         if self._failed.get("nospace") or free(self._state) < ROOM_BYTES:
             return no_room(self._state, happened, fix)

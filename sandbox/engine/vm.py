@@ -15,7 +15,7 @@ from typing import Any
 
 from sandbox.engine import archive, assets, companion, control, disk, qemu, snapshot
 from sandbox.engine.base import EngineState, OtherSandbox, Recipe
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, setting
 from sandbox.paths import cache_dir, opened, run_dir, state_dir
 from sandbox.progress import Progress
 
@@ -88,7 +88,7 @@ class VMEngine:
                 raise SandboxError(
                     "The sandbox's VM ended right after its start.",
                     why=f"its log is {state_dir(sandbox_id)}/companion.log",
-                    fix="python -m sandbox up",
+                    fix="try again",
                 )
             return _state(sandbox_id, told)
 
@@ -174,7 +174,8 @@ def _idle() -> float:
     raise SandboxError(
         f"SANDBOX_IDLE_SECONDS is {said!r}.",
         why="it is how many seconds without use pass before the VM is paused",
-        fix="set it to a number such as 120, to 0 for never, or unset it",
+        fix=f"{setting('SANDBOX_IDLE_SECONDS', '120')}, with 0 for never; "
+        f"or {setting('SANDBOX_IDLE_SECONDS')}",
     )
 
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sandbox.errors import SandboxError
+from sandbox.command import run
+from sandbox.errors import SandboxError, course
 from sandbox.labs.batch import Entry, entries, grade_all, kept, workers, write_table
 from sandbox.labs.grade import grade
 from sandbox.labs.job import manifests
@@ -20,14 +21,14 @@ __all__ = ["main"]
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
     return int(text)
 
 
 def _shard(text: str) -> tuple[int, int]:
     number, _, of = text.partition("/")
-    if not (number.isdigit() and of.isdigit() and int(number) < int(of)):
+    if not (number.isdecimal() and of.isdecimal() and int(number) < int(of)):
         raise argparse.ArgumentTypeError(f"{text!r} is none of 0/N to N-1/N, such as 2/20")
     return int(number), int(of)
 
@@ -61,7 +62,8 @@ def _submissions(options: argparse.Namespace) -> list[Entry]:
     if not found:
         raise SandboxError(
             f"{options.submitted} has no submission of a lab.",
-            fix="Notebooks are STUDENT/LAB/LAB.ipynb, LAB as python -m sandbox.labs list has it",
+            fix="Notebooks are STUDENT/LAB/LAB.ipynb. To see the names of LAB: "
+            + course("list", module="sandbox.labs"),
         )
     return found
 
@@ -103,7 +105,7 @@ def _source(options: argparse.Namespace) -> int:
         from sandbox.labs.nbgrader import write_sources
     except ImportError as error:
         raise SandboxError(
-            "nbgrader is not installed.", why=str(error), fix="pip install nbgrader"
+            "nbgrader is not installed.", why=str(error), fix="in the course's folder: make teach"
         ) from error
     chosen = options.lab or names(options.labs)
     for path in write_sources(options.course, chosen, root=options.labs):
@@ -160,16 +162,17 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument(
             "--labs", type=Path, default=COURSE, metavar="FOLDER", help="the folder of labs"
         )
-    options = parser.parse_args(arguments)
-    try:
-        return int(options.act(options))
-    except SandboxError as error:
-        print(error, file=sys.stderr)
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("Broken off; its sandboxes are removed.", file=sys.stderr)
-    return 2
+
+    def act() -> int:
+        options = parser.parse_args(arguments)
+        try:
+            return int(options.act(options))
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise SandboxError(f"{error.filename}: {error.strerror}.") from error
+
+    return run(act, failed=2, interrupted=2, said="Broken off; its sandboxes are removed.")
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ def _grade(entry: Entry, out: Path, root: Path, stop: threading.Event) -> dict[s
         error = f"{type(problem).__name__}: {problem}"
     finally:
         with contextlib.suppress(SandboxError):
-            down(id=sandbox_id)
+            down(id=sandbox_id, leave_lab=True)
     return {"lab": entry.lab, "learner": entry.student, "error": error}
 
 

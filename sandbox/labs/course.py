@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import record
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, expect
 from sandbox.labs.lab import COURSE, load, names
 from sandbox.views.page import save_page, template, unwritable
 
@@ -153,6 +153,7 @@ def restore_progress(path: str | Path) -> CourseProgress:
     Nothing gets less: of each lab the better score stays, of each question the answer given here.
     Raises SandboxError if it is no such file.
     """
+    expect(path, (str, Path), "a file's name", 'write it in quotes: "progress.json"')
     record.merge(Path(path))
     return my_progress()
 

@@ -64,12 +64,14 @@ class Graded:
     ) -> None:
         self._lab, self._progress = lab, progress or Quiet()
         self._id = id or f"grade-{uuid.uuid4().hex[:8]}"
+        # One that has a lab under way is refused, and stays.
+        self._ours = False
 
     def __enter__(self) -> Graded:
         return self
 
     def __exit__(self, *_: object) -> None:
-        down(id=self._id)
+        down(id=self._id, leave_lab=self._ours)
 
     def run(self, steps: Sequence[Step], answers: Mapping[str, str]) -> Report:
         """The report on these cells and answers, from pristine hosts. Raises SandboxError."""
@@ -80,8 +82,10 @@ class Graded:
         """Take the hosts back to pristine, and set the lab up. Raises SandboxError."""
         self._began = time.monotonic()
         self._sandbox = up(
-            self._lab.sandbox_hosts, fresh=True, id=self._id, progress=self._progress
-        )
+            self._lab.sandbox_hosts, fresh=True, leave_lab=self._ours, id=self._id,
+            progress=self._progress,
+        )  # fmt: skip
+        self._ours = True
         self._progress.step(f"Setting {self._lab.name} up")
         self._start = snapshot_of(set_up(self._lab, self._sandbox))
 

@@ -78,7 +78,9 @@ class Session:
         """
         shown = progress or best()
         if (found := find(self.id)) and not leave_lab:
-            anyway = f'sandbox.lab("{self.lab.name}").start(leave_lab=True)'
+            given = f'"{self.lab.name}"'
+            given += "" if self.id == default_id() else f', id="{self.id}"'
+            anyway = f"sandbox.lab({given}).start(leave_lab=True)"
             keep_lab(found, anyway, other_than=self.lab.name)
         sandbox = up(self.lab.sandbox_hosts, fresh=True, leave_lab=True, id=self.id, progress=shown)
         shown.step(f"Setting {self.lab.name} up")
@@ -111,7 +113,7 @@ class Session:
             raise SandboxError(
                 f"The lab {self.lab.name} is not set up on these hosts.",
                 why="it was not started, or they were put back as new since",
-                fix="Press Start, or lab.start(); it builds the scenario anew.",
+                fix="Press Start, or lab.start(); that builds the scenario again.",
             )
         kept = record.of_lab(self.lab.name)
         found = check(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from sandbox.errors import expect
 from sandbox.model.rules import describe
 from sandbox.model.state import (
     Container,
@@ -90,6 +91,8 @@ def diff(before: Snapshot, after: Snapshot) -> Difference:
     Packet counters, neighbour and forwarding tables do not count: they change by themselves.
     Nor do link-local addresses and routes, which follow from an interface.
     """
+    for given in (before, after):
+        expect(given, Snapshot, "a snapshot", "before = sandbox.snapshot()")
     old = {host.name: host for host in before.hosts}
     new = {host.name: host for host in after.hosts}
     changes: list[Change] = []

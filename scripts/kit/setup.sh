@@ -7,7 +7,7 @@ fail() {
     echo "$1" >&2
     exit 1
 }
-[ ! -e "$target" ] || fail "$target is there already. Name another folder: sh setup.sh FOLDER"
+[ ! -e "$target" ] || fail "$target is there already. Name another folder: sh $0 FOLDER"
 
 damaged=$(cd "$kit" && sha256sum --check --quiet SHA256SUMS 2> /dev/null) ||
     fail "This kit is damaged (${damaged:-SHA256SUMS is missing}). Copy and unpack it again."

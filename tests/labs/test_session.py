@@ -45,6 +45,9 @@ def test_a_lab_is_started_done_checked_and_begun_anew(session):
 
 def test_hosts_that_were_put_back_are_not_taken_for_the_lab(session):
     session.start(progress=Quiet())
-    sandbox.reset()
+    for act in (sandbox.reset, sandbox.down):
+        with pytest.raises(sandbox.SandboxError, match=f"in the middle of the lab {LAB}"):
+            act()
+    sandbox.reset(leave_lab=True)
     with pytest.raises(sandbox.SandboxError, match="is not set up on these hosts"):
         session.check()

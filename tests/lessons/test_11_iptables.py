@@ -132,7 +132,7 @@ def test_a_rule_that_drops_is_the_last_that_is_lit(published):
 def test_what_is_not_there_is_one_message(fresh):
     with pytest.raises(sandbox.SandboxError, match="no family 'ip5'"):
         sandbox.firewall("a", family="ip5")
-    with pytest.raises(sandbox.SandboxError, match="'before' is no snapshot"):
+    with pytest.raises(sandbox.SandboxError, match="'before' is not a snapshot"):
         sandbox.firewall("a", since="before")
     with pytest.raises(sandbox.SandboxError, match="not known"):
         sandbox.firewall("a", since=sandbox.snapshot("b"))

@@ -190,3 +190,18 @@ def test_the_image_takes_a_mirror_past_its_date_and_says_so(said, status, tmp_pa
     )
     assert bool(done.returncode) == bool(status)
     assert done.stdout == (f"{assets.NOTICE}\nagain\n" if said == EXPIRED else "")
+
+
+def test_a_folder_that_goes_while_it_is_measured_counts_nothing(tmp_path, monkeypatch):
+    """As those of a build do, which ``doctor`` may meet."""
+    (tmp_path / "file").write_bytes(b"x" * 4096)
+    (tmp_path / "gone").mkdir()
+    real = os.scandir
+
+    def scandir(path="."):
+        if os.fspath(path).endswith("gone"):
+            raise FileNotFoundError
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert assets._size(tmp_path) == 4096

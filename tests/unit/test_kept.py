@@ -6,7 +6,6 @@ import pytest
 
 import sandbox
 from sandbox import hosts as host_plan
-from sandbox import sandbox as sandboxes
 from sandbox.engine import choose
 from sandbox.engine.base import EngineState, OtherSandbox, Site
 from sandbox.host import Host
@@ -81,7 +80,7 @@ def test_after_an_upgrade_the_running_sandbox_is_kept_and_told(engine):
 
 @pytest.mark.parametrize("id", ["", "mine"])
 def test_in_a_notebook_the_advice_is_python(engine, monkeypatch, id):
-    monkeypatch.setattr(sandboxes, "advice", lambda notebook, _terminal: notebook)
+    monkeypatch.setattr("IPython.get_ipython", object)
     named = f', id="{id}"' if id else ""
     error = refused(engine, 3, internet=True, id=id or None)
     wanted = f'"{id}"' if id else ""

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "sandbox"
 # Which layer a module belongs to; it imports from its own layer or lower ones.
 LAYERS = {
     "errors": 0, "memory": 0, "paths": 0, "progress": 0, "shell": 0, "guest": 0,
-    "engine": 1, "record": 1, "share": 1,
+    "command": 1, "engine": 1, "record": 1, "share": 1,
     "hosts": 2, "host": 2, "capabilities": 3, "model": 3, "actions": 3, "sandbox": 4, "status": 5,
     "questions": 5, "magic": 5, "events": 5, "views": 5, "workshop": 5,
     "capture": 5,

@@ -114,12 +114,13 @@ def test_without_a_setpriv_that_can_the_program_runs_all_the_same(tmp_path, monk
 RUNS = """
 import sys
 from sandbox.engine import child
-child.run(["sh", "-c", "trap 'rm $WORK; exit' TERM; touch $WORK; sleep 60 & echo $! > $WORK; wait"],
+end = "trap 'echo I end >&2; rm $WORK; exit' TERM"
+child.run(["sh", "-c", end + "; touch $WORK; sleep 60 & echo $! > $WORK; wait"],
           {"WORK": sys.argv[1]})
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGINT])
 def test_a_program_that_starts_others_ends_with_all_of_them_and_cleans_up(tmp_path, number):
     work = tmp_path / "work"
     with subprocess.Popen([sys.executable, "-c", RUNS, work], stderr=subprocess.DEVNULL) as starter:

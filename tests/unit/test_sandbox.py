@@ -18,6 +18,9 @@ from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
 from sandbox.host import Result
 from sandbox.labs import names, session
+from sandbox.labs.grade import grade
+from sandbox.labs.lab import load
+from sandbox.labs.submission import Submission
 from sandbox.progress import Quiet
 
 
@@ -70,7 +73,7 @@ def test_a_bad_id_is_one_message(name):
 
 def test_an_unknown_engine_is_one_message(monkeypatch):
     monkeypatch.setenv("SANDBOX_ENGINE", "podman")
-    with pytest.raises(SandboxError, match="docker or to vm"):
+    with pytest.raises(SandboxError, match="docker and vm"):
         sandbox.up(id="none-such")
 
 
@@ -106,10 +109,10 @@ def test_status_of_nothing_is_1_and_json_when_asked(capsys, cache):
 class OneHost:
     """A sandbox whose host-a has that lab's marker; None: it does not answer."""
 
-    id, hosts, internet = "default", ("host-a", "host-b"), False
+    engine, hosts, internet = "vm", ("host-a", "host-b"), False
 
     def __init__(self, marker):
-        self.marker = marker
+        self.marker, self.id = marker, sandboxes.default_id()
 
     def host(self, _name):
         return self
@@ -146,6 +149,88 @@ def test_hosts_of_a_lab_under_way_are_not_replaced_without_a_word(monkeypatch):
     for wanted in ({}, {"fresh": True, "leave_lab": True}):
         with pytest.raises(AssertionError, match="it was replaced"):
             sandboxes.up(**wanted)
+
+
+class Removed(Exception):
+    """The hosts were replaced, or removed."""
+
+
+@pytest.fixture
+def hosts_of_a_lab(monkeypatch):
+    """A sandbox whose hosts have a lab that was begun; whatever erases them raises Removed."""
+    begin_lab(best=40)
+    engine = mock.Mock(name="engine", remove=mock.Mock(side_effect=Removed),
+                       reset=mock.Mock(side_effect=Removed))  # fmt: skip
+    engine.name = "vm"
+    found = sandboxes.Sandbox(sandboxes.default_id(), engine, hosts.recipe(2), internet=False)
+    monkeypatch.setattr(found, "host", OneHost(MARK).host)
+    monkeypatch.setattr(sandboxes, "find", lambda _id=None: found)
+    monkeypatch.setattr(engines, "remove", engine.remove)
+    monkeypatch.setattr("sandbox.__main__.sandbox_ids", lambda: [found.id])
+    return found
+
+
+ERASE = {
+    "sandbox.reset()": lambda _box, more: sandbox.reset(**more),
+    "sandbox.down()": lambda _box, more: sandbox.down(**more),
+    "sb.reset()": lambda box, more: box.reset(Quiet(), **more),
+    "sb.down()": lambda box, more: box.down(**more),
+}
+
+
+@pytest.mark.parametrize("act", ERASE)
+@pytest.mark.parametrize("id", ["", "mine"])
+def test_a_lab_under_way_is_not_erased_without_a_word(hosts_of_a_lab, monkeypatch, act, id):
+    monkeypatch.setattr("IPython.get_ipython", object)
+    if id:
+        hosts_of_a_lab.id = id
+    with pytest.raises(SandboxError) as told:
+        ERASE[act](hosts_of_a_lab, {"id": id} if id and "sandbox" in act else {})
+    assert "in the middle of the lab 01-two-tiers" in told.value.what
+    assert "best result so far is 40 of 100" in told.value.why
+    named = f', id="{id}"' if id else ""
+    call = f"sandbox.{act.split('.')[1][:-2]}(leave_lab=True{named})"
+    assert told.value.fix == f"finish the lab first. To give the lab up: {call}"
+    with pytest.raises(Removed):
+        ERASE[act](hosts_of_a_lab, {"leave_lab": True})
+    assert record.of_lab("01-two-tiers")["best"] == 40
+
+
+@pytest.mark.parametrize(
+    "words", [["down"], ["down", "--all"], ["down", "--cache"], ["down", "--all", "--cache"],
+              ["reset"]],
+)  # fmt: skip
+def test_the_command_line_asks_too_and_says_what_was_given_up(
+    hosts_of_a_lab, monkeypatch, capsys, words
+):
+    clear = mock.Mock(return_value=[])
+    monkeypatch.setattr("sandbox.engine.assets.clear", clear)
+    monkeypatch.setattr("sandbox.engine.docker.DockerEngine.remove_images", list)
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert (said.out, clear.called) == ("", False)
+    assert said.err.count("in the middle of the lab 01-two-tiers") == 1
+    told, _, command = said.err.strip().rpartition(" -m sandbox ")
+    assert (told.count("To give the lab up: "), command.split()) == (1, [*words, "--leave-lab"])
+    # That command does it.
+    hosts_of_a_lab._engine.reset.side_effect = hosts_of_a_lab._engine.remove.side_effect = None
+    monkeypatch.setattr("sandbox.engine.choose.lives", lambda _name: False)
+    assert main(command.split()) == 0
+    erased = hosts_of_a_lab._engine.reset if words == ["reset"] else hosts_of_a_lab._engine.remove
+    assert erased.called
+    assert ("your work on the lab 01-two-tiers" in capsys.readouterr().out) == ("down" in words)
+
+
+def test_a_record_that_cannot_be_read_keeps_nothing_from_being_repaired(hosts_of_a_lab):
+    record.path().write_text("{")
+    for act in ERASE.values():
+        with pytest.raises(Removed):
+            act(hosts_of_a_lab, {})
+
+
+def test_grading_erases_no_lab_that_it_did_not_set_up(hosts_of_a_lab):
+    with pytest.raises(SandboxError, match="in the middle of the lab"):
+        grade(load("01-two-tiers", "ada"), Submission("", "", (), {}), id=hosts_of_a_lab.id)
 
 
 @pytest.mark.parametrize(
