@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, written
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -158,7 +158,7 @@ def perform(host: Host, action: Action | HostCommand) -> str:
         raise SandboxError(
             f"The Docker Engine of {host.name} did not answer.",
             why=str(error),
-            fix="python -m sandbox status says what runs; sandbox.reset() puts it back",
+            fix=f"put it back as new: {written('reset', host.sandbox_id)}",
         ) from error
 
 

@@ -62,7 +62,7 @@ class Host:
         self.name, self.address = name, address
         self._engine_url, self._agent_path = engine_url, agent_path
         self._last_words = last_words
-        self._sandbox_id = sandbox_id or default_id()
+        self.sandbox_id = sandbox_id or default_id()
 
     def __repr__(self) -> str:
         return f"<Host {self.name} {self.address}>"
@@ -248,7 +248,7 @@ class Host:
 
     def _silent(self, who: str, cause: object) -> SandboxError:
         """The error for who does not answer. Raises the sandbox's own problem if it has one."""
-        last, reset = self._last_words(), written("reset", self._sandbox_id)
+        last, reset = self._last_words(), written("reset", self.sandbox_id)
         return SandboxError(
             f"{who} does not answer.",
             why="; ".join(dict.fromkeys(filter(None, (str(cause), last)))),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import lzma
@@ -491,9 +492,23 @@ def _mmdebstrap(
 
 
 def _run(arguments: list[str], work: Path) -> subprocess.CompletedProcess[str]:
-    # What it leaves when it is killed is then removed with that folder. Without root, it works as
-    # users that may not enter an account's own folders.
-    return child.run(arguments, {} if os.getuid() else {"TMPDIR": str(work)})
+    # What it leaves when it is killed is then removed with that folder, and its mounts end with
+    # their namespace. Without root, it works as users that may not enter an account's own folders,
+    # and has a namespace of its own.
+    if os.getuid():
+        return child.run(arguments, {})
+    return child.run([*_unshare(), *arguments], {"TMPDIR": str(work)})
+
+
+@functools.cache
+def _unshare() -> tuple[str, ...]:
+    """The words before a command that give it a mount namespace; none where root may not."""
+    words = ("unshare", "--mount")
+    try:
+        may = subprocess.run([*words, "true"], check=False, capture_output=True).returncode == 0
+    except OSError:
+        may = False
+    return words if may else ()
 
 
 def _initramfs(work: Path) -> bytes:

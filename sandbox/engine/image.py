@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.engine import assets, kuryr
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, setting
 from sandbox.progress import Progress
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ def _build(client: DockerClient, progress: Progress) -> None:
         raise SandboxError(
             "The hosts' image could not be built on your Docker Engine.",
             why="\n".join([*last, failure]),
-            fix="check that the Engine reaches its registry and a Debian mirror; "
-            "SANDBOX_ENGINE=vm uses the embedded VM, which needs no registry",
+            fix="check that the Engine reaches its registry and a Debian mirror; or, to use the "
+            f"embedded VM, which needs no registry, {setting('SANDBOX_ENGINE', 'vm')}",
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from sandbox import memory
 from sandbox.engine import child
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, setting, shell
 from sandbox.paths import cache_dir
 
 __all__ = [
@@ -88,7 +88,7 @@ def version() -> str:
     if not shutil.which(QEMU):
         raise SandboxError(
             f"{QEMU} is not installed.",
-            fix="on Debian or Ubuntu: sudo apt install qemu-system-x86 qemu-utils",
+            fix=f"on Debian or Ubuntu: {shell('sudo apt install qemu-system-x86 qemu-utils')}",
         )
     try:
         done = subprocess.run(
@@ -106,8 +106,8 @@ def version() -> str:
     raise SandboxError(
         f"{shutil.which(QEMU)} reports no version, so it cannot run the VM.",
         why=why,
-        fix="on Debian or Ubuntu: sudo apt install --reinstall qemu-system-x86; or set "
-        "SANDBOX_ENGINE=docker to use a Docker that runs",
+        fix=f"on Debian or Ubuntu: {shell('sudo apt install --reinstall qemu-system-x86')}; "
+        f"or, to use a Docker that runs, {setting('SANDBOX_ENGINE', 'docker')}",
     )
 
 
@@ -124,7 +124,8 @@ def accelerator(base: Path | None = None) -> tuple[str, str]:
     if chosen not in (None, "", "kvm", "tcg"):
         raise SandboxError(
             f"SANDBOX_ACCELERATOR is {chosen!r}.",
-            fix="set it to kvm or to tcg, or unset it to have the faster one that works",
+            fix=f"to have the faster one that works, {setting('SANDBOX_ACCELERATOR')}; "
+            f"to choose one, {setting('SANDBOX_ACCELERATOR', 'tcg')} (or kvm)",
         )
     if chosen == "tcg":
         return chosen, "SANDBOX_ACCELERATOR says so"
@@ -136,7 +137,7 @@ def accelerator(base: Path | None = None) -> tuple[str, str]:
         raise SandboxError(
             "SANDBOX_ACCELERATOR is kvm, and KVM does not work here.",
             why=reason,
-            fix="unset SANDBOX_ACCELERATOR: the VM then runs without KVM, only slower",
+            fix=f"{setting('SANDBOX_ACCELERATOR')}; the VM then runs without KVM, only slower",
         )
     return "kvm", "SANDBOX_ACCELERATOR says so"
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -205,3 +206,13 @@ def test_a_folder_that_goes_while_it_is_measured_counts_nothing(tmp_path, monkey
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert assets._size(tmp_path) == 4096
+
+
+def test_what_a_build_mounts_ends_with_it(tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    mount = f"mount -t tmpfs none {place} && touch {place}/there && ls {place}"
+    found = assets._run(["sh", "-c", mount], tmp_path)
+    # An account that may not mount has nothing to leave behind.
+    assert found.stdout == ("there\n" if assets._unshare() and not os.getuid() else "")
+    assert str(place) not in Path("/proc/mounts").read_text()
