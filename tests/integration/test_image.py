@@ -132,7 +132,8 @@ def test_a_hosts_programs_run(storage, hosts):
         shown = run("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\n")
         installed = {line.split()[1] for line in shown.splitlines() if line.startswith("installed")}
         assert set(assets.packages()["packages"]) <= installed
-        assert not [package for package in installed if package.startswith("linux-image")]
+        # The small VM is made of the kernel; a host does not boot one of its own.
+        assert not [package for package in installed if "-cloud-" in package]
         for program in (
             "dockerd", "docker", "docker-init", "containerd", "crun", "tcpdump", "nft", "iptables",
             "ip", "bridge", "qemu-system-x86_64", "curl",
