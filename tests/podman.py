@@ -1,7 +1,7 @@
 """Images and containers without a daemon: podman, on storage of the test's own.
 
-No rule of a firewall, no route and no bridge comes about: images are built in a chroot with this
-machine's network, and containers have none.
+No rule of a firewall, no route and no bridge comes about: images are built with this machine's
+network, and containers have none.
 """
 
 import contextlib
@@ -12,6 +12,11 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+import docker
+
+from sandbox.engine import assets
+from tests.hosts import until
 
 ROOT = Path(__file__).parents[1]
 # Of an image of Debian's, made here of its packages: there is no registry.
@@ -30,25 +35,52 @@ class Podman:
             "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--runtime", "runc",
         ]  # fmt: skip
         (folder / "run").mkdir()
+        self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder / "run")}
 
     def __call__(self, *arguments, timeout=600):
         """Its standard output. Raises AssertionError with what it said where it fails."""
         done = subprocess.run(
             [*self.command, *arguments], capture_output=True, text=True, check=False,
-            timeout=timeout, env={**os.environ, "XDG_RUNTIME_DIR": str(self.folder / "run")},
+            timeout=timeout, env=self.environment,
         )  # fmt: skip
         assert done.returncode == 0, f"{arguments[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
         return done.stdout
 
-    def debian(self):
+    def debian(self, name=DEBIAN):
         """Import the image that Dockerfiles begin with."""
-        suite = DEBIAN.partition(":")[2].removesuffix("-slim")
+        suite = name.partition(":")[2].removesuffix("-slim")
         archive = self.folder / "debian.tar"
-        slim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", *slim, suite, archive]
-        subprocess.run(command, check=True, timeout=300)
-        self("import", archive, DEBIAN)
+        # How old the mirror is shows when a Dockerfile's apt asks it, as it does in Debian's image.
+        forget = 'rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap"'
+        command = assets.undated(assets.mmdebstrap(suite, "minbase", ["apt"], archive, forget))
+        subprocess.run([*command, "--quiet"], check=True, timeout=300)
+        self("import", archive, name)
         archive.unlink()
+
+    @contextlib.contextmanager
+    def engine(self):
+        """A client of the Engine API as podman serves it.
+
+        What it builds has the rights that Docker gives a build, and this machine's network.
+        """
+        settings = self.folder / "containers.conf"
+        settings.write_text('[containers]\nnetns = "host"\n')
+        socket = self.folder / "engine.sock"
+        url, log = f"unix://{socket}", self.folder / "engine.log"
+        with log.open("w") as said:
+            process = subprocess.Popen(
+                # Its end, if nobody is left to ask it.
+                [*self.command, "system", "service", "--time=120", url], stdout=said, stderr=said,
+                env={**self.environment, "CONTAINERS_CONF": str(settings)},
+            )  # fmt: skip
+        try:
+            until("podman serves", lambda: socket.exists() or process.poll() is not None, 60)
+            assert process.poll() is None, log.read_text()
+            with contextlib.closing(docker.DockerClient(base_url=url, timeout=600)) as client:
+                yield client
+        finally:
+            process.terminate()
+            process.wait(60)
 
     def build(self, dockerfile, tag):
         """Build an image of the course as committed, and of what is not ignored besides."""
@@ -117,5 +149,7 @@ class Podman:
         """Remove everything."""
         try:
             self("rm", "--force", "--all", "--time", "5")
+            # With them goes what a build that failed or was stopped has mounted.
+            self("rmi", "--all", "--force")
         finally:
             subprocess.run(["rm", "-rf", self.folder], check=False)

@@ -51,7 +51,7 @@ def dockerfile() -> str:
             f"RUN {_dated(shlex.join(toolbox), shlex.join(assets.undated(toolbox)))}",
             "FROM $BASE AS host",
             f"{install} {' '.join(listed['packages'])} && "
-            f"cd / && rm -rf {' '.join(listed['drop'])} /var/lib/apt/lists/*",
+            f"cd / && rm -rf {' '.join(listed['drop'])} /var/lib/apt/lists/* /var/cache/apt",
             f"COPY --from=toolbox /toolbox.tar {assets.TOOLBOX}",
             f"COPY {' '.join(HOST_FILES)} {assets.LIB}/",
             f"RUN {assets.LINK_VM}",

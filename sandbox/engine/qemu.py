@@ -249,7 +249,7 @@ def command(spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int) -> list[
         "-chardev", f"socket,id=port,fd={port_fd}",
         "-device", "virtserialport,chardev=port,name=wire-by-wire",
         "-chardev", f"socket,id=monitor,fd={monitor_fd}",
-        "-mon", "chardev=monitor,mode=control",
+        "-qmp", "chardev:monitor",
         "-chardev", f"file,id=console,path={_option(spec.console)}",
         "-device", "isa-serial,chardev=console",
     ]  # fmt: skip

@@ -1,12 +1,15 @@
-"""The image of the course as BinderHub builds and starts it: no network, no rights, one processor.
+"""The hosts' image as an Engine builds it, the course's as BinderHub builds and starts it.
 
-Chromium enters the container's own network; nothing else of this machine does.
+The course's has no network, no rights, one processor. Chromium enters the container's own network;
+nothing else of this machine does.
 """
 
 import json
 import os
+import platform
 import re
 import shutil
+import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -14,8 +17,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from sandbox.engine import assets, image, kuryr
 from sandbox.labs.batch import entries
 from sandbox.labs.job import manifests
+from sandbox.progress import Quiet
 from tests.browser.notebook import new_cell, open_lesson
 from tests.hosts import until
 from tests.labs.test_batch import LAB, hand_in, whole
@@ -41,15 +46,143 @@ COMMAND = [
 
 
 @pytest.fixture(scope="module")
-def podman():
+def storage():
     # Short, as the path of a socket has 107 bytes; and on a disk, which /tmp may not be.
     tool = Podman(Path(tempfile.mkdtemp(prefix="i-", dir="/var/tmp")))
     try:
-        tool.debian()
-        tool.build(ROOT / "binder/Dockerfile", "course")
         yield tool
     finally:
         tool.close()
+
+
+@pytest.fixture(scope="module")
+def hosts(storage):
+    """The folder that is the root of the hosts' image, and the image's name."""
+    storage.debian(f"debian:{assets.packages()['suite']}-slim")
+    with storage.engine() as client:
+        name = image.ensure(client, Quiet())
+        assert image.present(client)
+        assert client.images.get(name).labels[image.LABEL] == "host"
+    yield Path(storage("image", "mount", name).strip()), name
+    # The course's image has the room.
+    storage("image", "unmount", name)
+    storage("rmi", "--all", "--force")
+
+
+def content(folder):
+    """What is in a folder: each file's path, bytes, executable bits."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode & 0o111)
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_hosts_image_has_the_guests_files(hosts):
+    root, _ = hosts
+    guest = content(assets.GUEST)
+    # What the VM's root has, without what only the VM itself runs.
+    there = {name: guest[name] for name in {*assets.ROOT_FILES} - {"mux.py", "vm-init"}}
+    assert content(root / assets.LIB[1:]) == there
+    assert there["host-entrypoint"][1] == 0o111
+    assert (root / "usr/local/bin/vm").readlink() == Path(assets.LIB, "vm.py")
+    kuryr_there = content(root / kuryr.PLACE[1:])
+    for name in guest:
+        folder, _, rest = name.partition("/")
+        if folder == "kuryr":
+            assert kuryr_there[rest] == guest[name]
+
+
+def test_the_hosts_image_has_nothing_of_its_building(hosts):
+    root, _ = hosts
+    listed = assets.packages()
+    assert [found for pattern in listed["drop"] for found in root.glob(pattern)] == []
+    assert [*root.glob("usr/share/doc/*/changelog*"), *root.glob("usr/lib/modules/*")] == []
+    for folder in ("tmp", "var/cache/apt", "var/lib/apt/lists"):
+        assert not [path for path in (root / folder).rglob("*") if path.is_file()], folder
+    # The name server and the name of the machine that built it.
+    for name in ("etc/resolv.conf", "etc/hostname"):
+        assert not (root / name).exists() or not (root / name).read_bytes(), name
+    for place in (assets.LIB, kuryr.PLACE, "/usr/share/wire-by-wire"):
+        found = [root / place[1:], *(root / place[1:]).rglob("*")]
+        assert {(path.lstat().st_uid, path.lstat().st_gid) for path in found} == {(0, 0)}, place
+
+
+def test_the_hosts_image_has_the_small_vm(hosts):
+    root, _ = hosts
+    folder = root / assets.VM[1:]
+    if platform.machine() != "x86_64":
+        assert [*folder.iterdir()] == []
+        return
+    # Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"
+    assert (folder / "vmlinuz").read_bytes()[0x202:0x206] == b"HdrS"
+    assert (folder / "initrd").read_bytes().startswith(b"070701")
+    # QEMU's migration/savevm.h, QEMU_VM_FILE_MAGIC; it was saved once it had booted.
+    assert (folder / "state").read_bytes()[:4] == b"QEVM"
+    assert json.loads((folder / "boot.json").read_text())["seconds"] > 0
+
+
+def test_a_hosts_programs_run(storage, hosts):
+    _, name = hosts
+    with storage.container(name, "sleep", "600") as host:
+
+        def run(*words):
+            return storage("exec", host, *words)
+
+        shown = run("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\n")
+        installed = {line.split()[1] for line in shown.splitlines() if line.startswith("installed")}
+        assert set(assets.packages()["packages"]) <= installed
+        # The small VM is made of the kernel; a host does not boot one of its own.
+        assert not [package for package in installed if "-cloud-" in package]
+        for program in (
+            "dockerd", "docker", "docker-init", "containerd", "crun", "tcpdump", "nft", "iptables",
+            "ip", "bridge", "qemu-system-x86_64", "curl",
+        ):  # fmt: skip
+            version = "-V" if program in ("ip", "bridge") else "--version"
+            assert re.search(r"\d", run(program, version)), program
+        for program in (
+            "brctl", "conntrack", "dig", "ethtool", "ipvsadm", "less", "mknod", "modprobe",
+            "mount", "ping", "ps", "setsid",
+        ):  # fmt: skip
+            run("sh", "-c", f"command -v {program}")
+        for module in ("agent", "attempt", "capture", "state", "vm", "vm_build"):
+            run("env", f"PYTHONPATH={assets.LIB}", "python3", "-c", f"import {module}")
+        run("sh", "-n", f"{assets.LIB}/host-entrypoint")
+        # All of its byte code is for the Python that is there.
+        kuryr_runs = "import sys; from kuryr_libnetwork import app, server; "
+        site = f"{kuryr.PLACE}/site"
+        tag = run("env", f"PYTHONPATH={site}", "python3", "-W", "ignore", "-c",
+                  kuryr_runs + "print(sys.implementation.cache_tag)").split()[-1]  # fmt: skip
+        for path in run("find", site, "-name", "*.py").splitlines():
+            compiled = Path(path).parent / f"__pycache__/{Path(path).stem}.{tag}.pyc"
+            assert hosts[0].joinpath(str(compiled)[1:]).exists(), path
+
+
+def test_a_hosts_toolbox_serves(storage, hosts):
+    root, _ = hosts
+    archive = root / assets.TOOLBOX[1:]
+    with tarfile.open(archive) as tar:
+        sizes = {member.name.removeprefix("./"): member.size for member in tar}
+    assert {"etc/resolv.conf", "etc/hostname"} & sizes.keys() == set()
+    dropped = tuple(f"{path}/" for path in assets.packages()["toolbox"]["drop"])
+    assert sum(size for name, size in sizes.items() if name.startswith(dropped)) == 0
+    # As a host's entrypoint imports it.
+    storage("import", "--change", 'CMD ["serve"]', archive, "toolbox")
+    with storage.container("toolbox", options=["--cap-add=net_bind_service"]) as served:
+        look = ("exec", served, "sh", "-c", "wget -q -O - http://127.0.0.1 || true")
+        assert until("the toolbox serves", lambda: storage(*look), 30)
+        for program in ("dig", "curl", "iperf3", "ip", "ping", "nc", "tcpdump", "vi", "less"):
+            storage("exec", served, "sh", "-c", f"command -v {program}")
+        certificates = storage("exec", served, "cat", "/etc/ssl/certs/ca-certificates.crt")
+        assert certificates.count("BEGIN CERTIFICATE") > 50
+
+
+@pytest.fixture(scope="module")
+def podman(storage):
+    """Storage with the course's image."""
+    storage.debian()
+    storage.build(ROOT / "binder/Dockerfile", "course")
+    return storage
 
 
 @pytest.fixture(scope="module")

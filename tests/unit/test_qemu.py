@@ -57,6 +57,13 @@ def test_the_guest_reaches_nothing_unless_it_may(accelerator):
     assert "restrict=on" in value(command(accelerator), "-netdev")
 
 
+def test_the_monitor_is_named_as_old_and_new_versions_know_it():
+    # QEMU 11.1 warns of -mon, and QEMU 7.2 knows no -object monitor-qmp.
+    arguments = command("tcg")
+    assert value(arguments, "-qmp") == "chardev:monitor"
+    assert not {"-mon", "-monitor"} & {*arguments}
+
+
 @pytest.mark.parametrize("does", ["echo no such machine; exit 1", "exec sleep 60"])
 def test_a_qemu_that_does_not_start_is_told_and_leaves_nothing(tmp_path, monkeypatch, does):
     program = tmp_path / "qemu"
