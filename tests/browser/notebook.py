@@ -14,12 +14,12 @@ def open_notebook(page, lab, path):
     page.goto(f"{address}/tree/{path}{token}&reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     # Who runs a cell before there is a kernel is asked to select one.
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("(ipykernel) | Idle")
+    status = page.locator("#jp-main-statusbar")
+    expect(status).to_contain_text("(ipykernel) | Idle")
     # JupyterLab attaches cells out of sight when it has time.
-    page.wait_for_function(
-        "document.querySelectorAll('.jp-Notebook .jp-Cell').length"
-        " === window.jupyterapp.shell.currentWidget.content.model.cells.length"
-    )
+    expect(status).to_contain_text(re.compile(r"Cell \d+/\d+"))
+    count = int(re.search(r"Cell \d+/(\d+)", status.inner_text())[1])
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(count)
 
 
 def run_code_cell(page, number):

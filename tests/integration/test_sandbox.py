@@ -429,7 +429,7 @@ def test_every_capability_is_there_on_the_vm(sandbox_up):
 
 def test_needs_are_checked_and_an_unknown_one_is_named(sandbox_up):
     assert sandbox.up(2, needs={"ipvlan", "ipvs"}).host("a")
-    with pytest.raises(sandbox.SandboxError, match="No such capability: warp"):
+    with pytest.raises(sandbox.SandboxError, match="No such capability: 'warp'"):
         sandbox.up(2, needs={"warp"})
 
 
