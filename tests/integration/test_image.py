@@ -229,6 +229,8 @@ def test_the_hosts_were_not_built_there(podman, course):
 @pytest.fixture(scope="module")
 def page(podman, course):
     """A page of Chromium's, in the container's network."""
+    listens = "import socket; print(socket.socket().connect_ex(('127.0.0.1', 8888)))"
+    until("JupyterLab listens", lambda: python(podman, course, listens).strip() == "0", 60)
     pid = podman("inspect", "--format={{.State.Pid}}", course).strip()
     chromium = podman.folder / "chromium"
     chromium.write_text(
