@@ -254,11 +254,11 @@ def _port(text: str) -> dict[str, Any]:
     from docker.utils.ports import build_port_bindings
 
     try:
+        # Before the SDK makes a list of every port of a range.
+        if any(int(number) > 65535 for number in re.findall(r"\d+", text)):
+            raise ValueError
         found: dict[str, Any] = build_port_bindings([text])
-        pairs = [_pair(outer) for bindings in found.values() for outer in bindings]
-        inner = [int(port.partition("/")[0]) for port in found]
-        outer = [int(port) for _, ports in pairs for port in (ports or "0").split("-")]
-        if not all(0 < port < 65536 for port in inner) or not all(port < 65536 for port in outer):
+        if any(int(port.partition("/")[0]) == 0 for port in found):
             raise ValueError
     except ValueError as error:
         raise Refused(
@@ -267,7 +267,8 @@ def _port(text: str) -> dict[str, Any]:
             fix="Write 8080:80, 127.0.0.1:8080:80, 53:53/udp or 8000-8002:80-82, with ports from"
             " 1 to 65535.",
         ) from error
-    for address in {address for address, _ in pairs if address}:
+    outer = [binding for bindings in found.values() for binding in bindings]
+    for address in {binding[0] for binding in outer if isinstance(binding, tuple)}:
         try:
             ip_address(address)
         except ValueError as error:
@@ -275,12 +276,6 @@ def _port(text: str) -> dict[str, Any]:
                 "ports", f"{address!r} is not an address.", fix="Write one such as 127.0.0.1."
             ) from error
     return found
-
-
-def _pair(binding: Any) -> tuple[str, str]:
-    """The address and the port, or a range of them, that the SDK's binding names; "" for any."""
-    address, port = binding if isinstance(binding, tuple) else ("", binding)
-    return address or "", port or ""
 
 
 def create_network(

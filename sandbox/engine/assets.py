@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import hashlib
 import json
 import lzma
@@ -90,6 +89,8 @@ LISTED = r"--showformat='${Package} ${Version}\n'"
 DOCUMENTATION = ("doc", "info", "locale", "man")
 MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
 # How many builds of a kind stay in the cache: one snapshot for each number of hosts.
+# A mount namespace of a command's own, unshare(1).
+UNSHARE = ("unshare", "--mount")
 KEPT = {"base": 1, "snapshot": 4}
 # Seconds that each step took on a 2-core machine without KVM (tests/benchmarks); only the
 # display of the time left uses them.
@@ -497,18 +498,8 @@ def _run(arguments: list[str], work: Path) -> subprocess.CompletedProcess[str]:
     # and has a namespace of its own.
     if os.getuid():
         return child.run(arguments, {})
-    return child.run([*_unshare(), *arguments], {"TMPDIR": str(work)})
-
-
-@functools.cache
-def _unshare() -> tuple[str, ...]:
-    """The words before a command that give it a mount namespace; none where root may not."""
-    words = ("unshare", "--mount")
-    try:
-        may = subprocess.run([*words, "true"], check=False, capture_output=True).returncode == 0
-    except OSError:
-        may = False
-    return words if may else ()
+    own = UNSHARE if child.works(*UNSHARE, "true") else ()
+    return child.run([*own, *arguments], {"TMPDIR": str(work)})
 
 
 def _initramfs(work: Path) -> bytes:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-__all__ = ["bound", "run"]
+__all__ = ["bound", "run", "works"]
 
 END_SECONDS = 10.0
 # Whoever started it may have ended before setpriv asked for the signal.
@@ -39,16 +39,17 @@ def bound(arguments: list[str], signal: str = "KILL") -> list[str]:
 
 
 @functools.cache
-def _setpriv() -> bool:
-    if sys.platform != "linux":
-        return False
+def works(*command: str) -> bool:
+    """Whether that command is there and ends well. It is tried once."""
     try:
-        # That of busybox lacks the option.
-        return not subprocess.run(
-            ["setpriv", "--pdeathsig", "KILL", "true"], check=False, capture_output=True
-        ).returncode
+        return not subprocess.run(command, check=False, capture_output=True).returncode
     except OSError:
         return False
+
+
+def _setpriv() -> bool:
+    # That of busybox lacks the option.
+    return sys.platform == "linux" and works("setpriv", "--pdeathsig", "KILL", "true")
 
 
 def _memory() -> TextIO:

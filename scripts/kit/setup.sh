@@ -37,5 +37,6 @@ export WIRE_BY_WIRE_HOSTS="$kit/hosts" SANDBOX_ENGINE=vm
 wheels=$("$python" -c 'import pathlib, sys; print(pathlib.Path(sys.argv[1]).as_uri())' \
     "$kit/wheels/$version")
 PIP_NO_INDEX=1 PIP_FIND_LINKS=$wheels make --silent PYTHON="$python" .venv/ready
+.venv/bin/python scripts/trust.py --new
 .venv/bin/python -m sandbox build
 echo "The course is in $target. Open it there with: make lab"

@@ -103,7 +103,19 @@ def test_ports_are_published_as_docker_takes_them(ports, bindings):
 
 
 @pytest.mark.parametrize(
-    "ports", ["70000:80", "80-", "80-81:80-85", "a:80", "0", "1-70000:1-70000"]
+    "ports",
+    [
+        "70000:80",
+        "80-",
+        "80-81:80-85",
+        "a:80",
+        "0",
+        "1-70000:1-70000",
+        # A list of all these ports would fill the memory.
+        "1-9999999999:1-9999999999",
+        "1-9999999999",
+        "1" * 5000,
+    ],
 )
 def test_ports_that_no_engine_publishes_are_refused(ports):
     with pytest.raises(Refused, match="is not a port that can be published"):

@@ -11,17 +11,24 @@ import pytest
 from nbformat.sign import NotebookNotary
 
 ROOT = Path(__file__).parents[2]
+BROKEN = (
+    b"no JSON", b"", b"[]", b"null", b"{}", b"5", b'{"cells": 5, "nbformat": 4}', b"\xff\xfe",
+    b'{"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}', b'{"nbformat": "x"}',
+    b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}',
+)  # fmt: skip
 
 
 @pytest.fixture
 def course(tmp_path):
     folder = tmp_path / "course"
-    for name in ("lessons", "labs", "scripts"):
+    for name in ("lessons", "labs/01-a-lab", "scripts"):
         (folder / name).mkdir(parents=True)
     shutil.copy(ROOT / "scripts/trust.py", folder / "scripts")
-    for name in ("lessons/01-as-it-came", "lessons/02-changed", "labs/01-as-it-came"):
+    for name in ("lessons/01-as-it-came", "lessons/02-changed", "labs/01-a-lab/01-a-lab"):
         write(folder, name, name)
-    (folder / "lessons/03-broken.ipynb").write_text("no JSON")
+    for number, text in enumerate(BROKEN):
+        (folder / f"lessons/{number}-broken.ipynb").write_bytes(text)
+    (folder / "lessons/folder-broken.ipynb").mkdir()
     return folder
 
 
@@ -37,10 +44,10 @@ def git(course, *arguments):
     subprocess.run(["git", "-C", course, *who, *arguments], check=True, capture_output=True)
 
 
-def run(course, data):
+def run(course, data, *words):
     return subprocess.run(
-        [sys.executable, course / "scripts/trust.py"], capture_output=True, text=True, check=True,
-        env={**os.environ, "JUPYTER_DATA_DIR": str(data)},
+        [sys.executable, course / "scripts/trust.py", *words], capture_output=True, text=True,
+        check=True, env={**os.environ, "JUPYTER_DATA_DIR": str(data)},
     )  # fmt: skip
 
 
@@ -61,17 +68,21 @@ def test_notebooks_as_committed_are_trusted(course, tmp_path):
     write(course, "lessons/04-from-elsewhere", "of a stranger")
     said = run(course, tmp_path / "data")
     assert said.stdout + said.stderr == ""
-    assert trusted(course, tmp_path / "data") == {"01-as-it-came"}
+    assert trusted(course, tmp_path / "data") == {"01-as-it-came", "01-a-lab"}
 
 
-def test_all_are_trusted_in_a_course_that_came_without_its_history(course, tmp_path):
-    run(course, tmp_path / "data")
-    assert trusted(course, tmp_path / "data") == {"01-as-it-came", "02-changed"}
+def test_all_of_a_course_that_was_just_copied_are_trusted_once(course, tmp_path):
+    """As a kit's or an image's, which has no history."""
+    said = run(course, tmp_path / "data", "--new")
+    assert said.stdout + said.stderr == ""
+    write(course, "lessons/04-from-elsewhere", "of a stranger")
+    assert run(course, tmp_path / "data").stdout == ""
+    assert trusted(course, tmp_path / "data") == {"01-as-it-came", "01-a-lab", "02-changed"}
 
 
 def test_a_folder_that_cannot_be_written_is_told_of_in_one_line(course, tmp_path):
     (tmp_path / "data").write_text("a file")
-    said = run(course, tmp_path / "data")
-    assert said.stdout.startswith("A lesson's pictures will be text until you run their cells: ")
+    said = run(course, tmp_path / "data", "--new")
+    assert said.stdout.startswith("You will see a lesson's pictures as text until you run their ")
     assert said.stdout.count("\n") == 1
     assert said.stderr == ""
