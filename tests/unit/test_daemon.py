@@ -192,16 +192,23 @@ def test_a_docker_that_answers_is_taken(fake, monkeypatch, cache):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["version", "info", "containers", "images"])
-@pytest.mark.parametrize("how", BAD)
+# A list is what they answer; and how long to wait is one rule for all.
+FAILING = [
+    (what, how)
+    for what in ("version", "info", "containers", "images")
+    for how in BAD
+    if not (how == "answers a list" and what in ("containers", "images"))
+    and (what == "info" or how not in ("is slow", "answers byte by byte"))
+]
+
+
+@pytest.mark.parametrize(("what", "how"), FAILING)
 def test_a_docker_that_pings_and_then_fails_is_one_message_and_the_vm_is_taken(
     fake, monkeypatch, cache, what, how
 ):
     fake[what] = BAD[how]
     began = time.monotonic()
     report = DockerEngine.report()
-    if what in ("containers", "images") and how == "answers a list":
-        return  # That is what they answer.
     assert time.monotonic() - began < 10
     assert (report["works"], bool(report["why"]), bool(report["fix"])) == (False, True, True)
     assert len(report["why"]) < 600
