@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
+CHECKS = Path(__file__).parent / "checks"
 # They share the processors.
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
@@ -23,11 +24,16 @@ def nbval(notebook, root=ROOT, python=sys.executable):
     ]  # fmt: skip
 
 
-def compare(notebook):
-    """Run a notebook; gives what nbval says, and whether all its outputs are as they are stored."""
+def compare(notebook, checks=CHECKS):
+    """Run a notebook; gives what nbval says, and whether all its outputs are as they are stored and
+    what is checked between its cells holds.
+
+    checks: the folder with what is checked of each notebook (between_cells.py).
+    """
     result = subprocess.run(
-        [*nbval(notebook), "-p", "text_first"], capture_output=True, text=True, cwd=ROOT,
-        check=False, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        [*nbval(notebook), "-p", "text_first", "-p", "between_cells", "--checks", str(checks)],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+        env={**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{ROOT}"},
     )  # fmt: skip
     return result.stdout + result.stderr, result.returncode == 0 and "passed" in result.stdout
 
@@ -40,6 +46,46 @@ def test_a_lesson_prints_what_is_stored(path, sandbox_up):
     if not same:
         # The first cell that differs; what comes after may follow from it.
         pytest.fail(said.partition("FAILURES")[2][:8000] or said[-8000:], pytrace=False)
+
+
+def written(path, *cells):
+    """A notebook of those sources, without outputs."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells += [nbformat.v4.new_code_cell(source) for source in cells]
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_what_is_checked_between_cells_is_made_where_it_belongs_and_can_fail(tmp_path):
+    marks = tmp_path / "marks"
+    lesson = written(tmp_path / "lesson.ipynb", *(
+        f"open({str(marks)!r}, 'a').write('{number}'); None" for number in range(3)
+    ))  # fmt: skip
+    made = (
+        "import sandbox\n"
+        "from pathlib import Path\n"
+        "from between_cells import after, at_the_end\n"
+        "sandbox.host = str\n"
+        f"seen = Path({str(marks)!r}).read_text\n"
+        "@at_the_end\n"
+        "def all_ran(a, b): assert (a, b, seen()) == ('a', 'b', '012')\n"
+        "@after(\"write('1')\")\n"
+        "def two_ran(a, b): assert seen() == {!r}\n"
+    )
+    checks = tmp_path / "lesson.py"
+    checks.write_text(made.format("01"))
+    said, same = compare(lesson, tmp_path)
+    assert same, said
+    marks.unlink()
+    checks.write_text(made.format("nothing"))
+    said, same = compare(lesson, tmp_path)
+    assert not same
+    assert "Cell 1: after it, two_ran found: assert '01' == 'nothing'" in said
+    assert "1 failed, 2 passed" in said
+    checks.write_text("from between_cells import after\n@after('write')\ndef it(a, b): pass\n")
+    said, same = compare(lesson, tmp_path)
+    assert not same
+    assert "it is to be made after the cell with 'write', and 3 cells have that text" in said
 
 
 def test_a_difference_is_shown_as_text_with_its_cell(tmp_path, monkeypatch):
