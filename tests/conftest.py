@@ -1,14 +1,18 @@
 """Options and fixtures for every suite."""
 
+import json
 import os
 import signal
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
+# How long what goes to one worker takes, in seconds: build/seconds.json of a whole run.
+SECONDS = ROOT / "tests/seconds.json"
 # Kernels that nbval starts use this sandbox, and do not touch the developer's own. Each worker of
 # pytest-xdist has one of its own; workers inherit the first one's name.
 os.environ.setdefault("SANDBOX_ID", "test")
@@ -24,14 +28,23 @@ def pytest_addoption(parser):
     parser.addoption(
         "--no-skip", action="store_true", help="a test that would be skipped fails instead"
     )
+    parser.addoption(
+        "--exhaustive", action="store_true", help="run what only `make test-all` runs, too"
+    )
+    parser.addoption("--record", type=Path, help="a file to which each test's outcome is added")
+
+
+def scope_of(nodeid):
+    """What a test shares its worker with: its file, or nothing where a lesson or lab is run."""
+    file, _, _ = nodeid.partition("::")
+    return nodeid if file.endswith(("test_lessons.py", "test_grading.py")) else file
 
 
 class ByFile(LoadScopeScheduling):
     """The tests of a file share fixtures and go to one worker; a lesson or lab goes to any."""
 
     def _split_scope(self, nodeid):
-        file, _, _ = nodeid.partition("::")
-        return nodeid if file.endswith(("test_lessons.py", "test_grading.py")) else file
+        return scope_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -40,13 +53,53 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(config, items):
     """Time limits are those of a test that has the processors to itself, so each is multiplied by
-    the number of workers that share them.
+    the number of workers that share them. What takes longest begins first, so that all workers end
+    at about the same time.
     """
+    if not config.option.exhaustive:
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         limit = item.get_closest_marker("timeout")
         seconds = limit.args[0] if limit else float(config.getini("timeout"))
         options = limit.kwargs if limit else {}
         item.add_marker(pytest.mark.timeout(seconds * WORKERS, **options), append=False)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        known = json.loads(SECONDS.read_text())
+        tests = Counter(scope_of(item.nodeid) for item in items)
+        took = {scope: known.get(scope, 3 * count) for scope, count in tests.items()}
+        items.sort(key=lambda item: (-took[scope_of(item.nodeid)], scope_of(item.nodeid)))
+
+
+class Record:
+    """What became of the tests of a run, where they are reported: not in its workers."""
+
+    def __init__(self, path):
+        self.path, self.took, self.worst = path, Counter(), {}
+
+    def pytest_runtest_logreport(self, report):
+        self.took[scope_of(report.nodeid)] += report.duration
+        if report.when == "setup":
+            self.worst.pop(report.nodeid, None)  # of a first run, before a rerun
+        if not report.passed:
+            self.worst[report.nodeid] = report.outcome
+        if report.when == "teardown" and self.path:
+            with self.path.open("a") as file:
+                file.write(f"{self.worst.get(report.nodeid, 'passed')} {report.nodeid}\n")
+
+    def pytest_sessionfinish(self):
+        """Write down how long each scope took; what was not run keeps what is known of it."""
+        took = {scope: max(1, round(seconds)) for scope, seconds in self.took.items()}
+        known = json.loads(SECONDS.read_text()) | took
+        (ROOT / "build").mkdir(exist_ok=True)
+        text = json.dumps(known, indent=1, sort_keys=True)
+        (ROOT / "build/seconds.json").write_text(f"{text}\n")
+
+
+def pytest_configure(config):
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        config.pluginmanager.register(Record(config.option.record))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -98,8 +151,18 @@ def sandbox_up():
     """Two hosts on the VM engine, removed at the session's end."""
     import sandbox
 
-    yield sandbox.up(2, fresh=True)
+    yield sandbox.up(2, fresh=True, leave_lab=True)
     sandbox.down(leave_lab=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _begins_as_new(request):
+    """A file's tests meet hosts as new, whatever else their worker has run."""
+    items = [item for item in request.session.items if item.path == request.path]
+    if any("sandbox_up" in item.fixturenames for item in items):
+        import sandbox
+
+        sandbox.up(2, fresh=True, leave_lab=True)
 
 
 @pytest.fixture

@@ -82,10 +82,16 @@ class Podman:
             process.terminate()
             process.wait(60)
 
-    def build(self, dockerfile, tag):
-        """Build an image of the course as committed, and of what is not ignored besides."""
+    def build(self, dockerfile, tag, hosts=None):
+        """Build an image of the course as committed, and of what is not ignored besides.
+
+        hosts: the folder of an archive of the hosts' files, which are not built again then.
+        """
+        given = []
+        if hosts:
+            given = [f"--volume={hosts}:/hosts:ro", "--build-arg=WIRE_BY_WIRE_HOSTS=/hosts"]
         self("build", "--isolation", "chroot", "--network", "host", "--layers=false", *self._pip(),
-             "--file", dockerfile, "--tag", tag, ROOT, timeout=900)  # fmt: skip
+             *given, "--file", dockerfile, "--tag", tag, ROOT, timeout=900)  # fmt: skip
 
     def _pip(self):
         """Where this machine's pip gets packages, the image's gets them, too."""

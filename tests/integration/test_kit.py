@@ -51,7 +51,7 @@ def test_the_course_is_set_up_without_a_network_and_a_lesson_runs(kit, tmp_path)
     ran = alone(
         kit,
         tmp_path,
-        *nbval(course / "lessons/01-bridge.ipynb", course, course / ".venv/bin/python"),
+        *nbval(course / "lessons/00-start-here.ipynb", course, course / ".venv/bin/python"),
     )
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
     assert "passed" in ran.stdout

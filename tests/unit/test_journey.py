@@ -32,9 +32,13 @@ IN, OTHER, OUT = 0, 3, 4
 SNAPSHOT = snapshots.everything()
 
 
+# With both addresses named, scapy asks nobody on this machine's network for one.
+ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+
+
 def syn(source, destination, *, sport=43210, dport=80, isn=ISN, ttl=64, flags="S", ack=0):
     return (
-        Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+        ETHER
         / IP(src=source, dst=destination, ttl=ttl)
         / TCP(sport=sport, dport=dport, seq=isn, ack=ack, flags=flags)
     )
@@ -81,8 +85,8 @@ WHOLE = told(BRIDGED)
 FOREIGN = sights(
     ("host-a/web", "eth1", OUT, syn("172.18.0.2", "172.18.0.3", isn=7, sport=5)),
     ("host-a/db", "eth0", OUT, back(syn("172.18.0.2", "172.18.0.3", sport=5)) / Raw(b"x")),
-    ("host-a", "veth0a1b20b", OUT, Ether() / ARP(psrc="172.18.0.9", pdst="172.18.0.3")),
-    ("host-a/db", "eth0", IN, Ether() / IP(dst="172.18.0.3") / UDP(sport=43210, dport=80)),
+    ("host-a", "veth0a1b20b", OUT, ETHER / ARP(psrc="172.18.0.9", pdst="172.18.0.3")),
+    ("host-a/db", "eth0", IN, ETHER / IP(dst="172.18.0.3") / UDP(sport=43210, dport=80)),
 )
 # An answer to somebody else's connection is no answer to this one.
 FOREIGN[1] = dataclasses.replace(
@@ -114,7 +118,7 @@ def stamped(*groups):
 
 MAC_VLAN = syn("10.10.0.2", "172.18.0.3"), back(syn("10.10.0.2", "172.18.0.3"))
 IN_TUNNEL = [
-    Ether() / IP(src=f"198.18.0.1{a}", dst=f"198.18.0.1{b}") / UDP(dport=4789) / VXLAN(vni=4097)
+    ETHER / IP(src=f"198.18.0.1{a}", dst=f"198.18.0.1{b}") / UDP(dport=4789) / VXLAN(vni=4097)
     / frame for a, b, frame in ((1, 2, FRAME), (2, 1, back(FRAME)))
 ]  # fmt: skip
 
@@ -263,7 +267,7 @@ def test_ipvs_is_named_by_the_connection_that_it_lists():
 
 
 def test_a_tunnel_is_entered_and_left():
-    outer = Ether() / IP(src="198.18.0.11", dst="198.18.0.12") / UDP(sport=5, dport=4789)
+    outer = ETHER / IP(src="198.18.0.11", dst="198.18.0.12") / UDP(sport=5, dport=4789)
     inner = syn("10.0.1.2", "10.0.1.4")
     passage = told(
         sights(
@@ -306,11 +310,11 @@ def test_a_proxys_second_connection_begins_with_the_cookie():
     ("answer", "outcome", "why"),
     [
         (back(FRAME, "RA"), "refused", "nothing listens on port 80 there"),
-        (Ether() / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=3, code=3) / FRAME[IP],
+        (ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=3, code=3) / FRAME[IP],
          "refused", "no socket has port 80 there"),
-        (Ether() / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=3, code=1) / FRAME[IP],
+        (ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=3, code=1) / FRAME[IP],
          "dropped", "host-a/db has no way to 172.18.0.3"),
-        (Ether() / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=11) / FRAME[IP],
+        (ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=11) / FRAME[IP],
          "dropped", "its TTL ran out"),
     ],
 )  # fmt: skip
@@ -326,19 +330,19 @@ def test_what_comes_back_says_where_it_ended(answer, outcome, why):
 
 
 def test_an_arp_request_that_nobody_answers_is_the_end():
-    asked = Ether() / ARP(op=1, psrc="172.18.0.2", pdst="172.18.0.77")
+    asked = ETHER / ARP(op=1, psrc="172.18.0.2", pdst="172.18.0.77")
     seen = sights(("host-a/web", "eth1", OUT, asked))
     ending = told(seen, address="172.18.0.77", outcome="silence").ending
     assert ending.outcome == "dropped"
     assert "answers its ARP request for 172.18.0.77" in ending.why
-    answer = Ether() / ARP(op=2, psrc="172.18.0.77", pdst="172.18.0.2")
+    answer = ETHER / ARP(op=2, psrc="172.18.0.77", pdst="172.18.0.2")
     ending = told([*seen, *sights(("host-a/web", "eth1", IN, answer))], address="172.18.0.77",
                   outcome="silence").ending  # fmt: skip
     assert ending.outcome == "lost"
 
 
 def test_one_that_cannot_ask_where_its_answer_goes_has_still_got_it():
-    asked = Ether() / ARP(op=1, psrc="172.18.0.3", pdst="172.18.0.2")
+    asked = ETHER / ARP(op=1, psrc="172.18.0.3", pdst="172.18.0.2")
     seen = sights(
         ("host-a/web", "eth1", OUT, FRAME),
         ("host-a/db", "eth0", IN, FRAME),
@@ -353,12 +357,12 @@ def test_one_that_cannot_ask_where_its_answer_goes_has_still_got_it():
 
 
 def test_udp_that_is_not_answered_is_delivered():
-    frame = Ether() / IP(src="172.18.0.2", dst="172.18.0.3") / UDP(sport=43210, dport=53)
+    frame = ETHER / IP(src="172.18.0.2", dst="172.18.0.3") / UDP(sport=43210, dport=53)
     frame /= Raw(COOKIE)
     seen = sights(("host-a/web", "eth1", OUT, frame), ("host-a/db", "eth0", IN, frame))
     passage = told(seen, protocol="udp", port=53, outcome="silence")
     assert (passage.ending.outcome, len(passage.hops)) == ("delivered", 2)
-    echo = Ether() / IP(src="172.18.0.3", dst="172.18.0.2") / UDP(sport=53, dport=43210)
+    echo = ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / UDP(sport=53, dport=43210)
     seen += [dataclasses.replace(it, time=it.time + 9000)
              for it in sights(("host-a/db", "eth0", OUT, echo / Raw(COOKIE)),
                               ("host-a/web", "eth1", IN, echo / Raw(COOKIE)))]  # fmt: skip
@@ -373,8 +377,8 @@ def trace(namespace, hook, packet, verdict, rule, chain="DOCKER-USER", ingress="
                 cut, (Match(chain, 1, rule, verdict),))  # fmt: skip
 
 
-DATAGRAM_OUTSIDE = Ether() / IP(src="198.18.0.12", dst="198.18.0.11") / UDP(sport=43210, dport=53)
-DATAGRAM_INSIDE = Ether() / IP(src="198.18.0.12", dst="172.18.0.3") / UDP(sport=43210, dport=53)
+DATAGRAM_OUTSIDE = ETHER / IP(src="198.18.0.12", dst="198.18.0.11") / UDP(sport=43210, dport=53)
+DATAGRAM_INSIDE = ETHER / IP(src="198.18.0.12", dst="172.18.0.3") / UDP(sport=43210, dport=53)
 
 
 def test_a_datagram_is_recognised_by_what_the_trace_has_of_it():
@@ -410,7 +414,7 @@ def test_an_answer_that_comes_after_the_sender_gave_up_is_told_as_that():
 
 
 def test_an_answer_without_a_mark_is_believed_to_the_sender():
-    frame = Ether() / IP(src="172.18.0.2", dst="172.18.0.3") / UDP(sport=43210, dport=53)
+    frame = ETHER / IP(src="172.18.0.2", dst="172.18.0.3") / UDP(sport=43210, dport=53)
     seen = sights(("host-a/web", "eth1", OUT, frame / Raw(COOKIE)),
                   ("host-a/db", "eth0", IN, frame / Raw(COOKIE)))  # fmt: skip
     ending = told(seen, protocol="udp", port=53, outcome="answered").ending
@@ -435,8 +439,8 @@ def test_a_flooded_copy_of_the_answer_is_no_end_of_it():
 
 def test_a_ping_by_ipv6_is_followed():
     request = ICMPv6EchoRequest(id=7, data=COOKIE)
-    there = Ether() / IPv6(src="fd00::2", dst="fd00::3") / request
-    answer = Ether() / IPv6(src="fd00::3", dst="fd00::2") / ICMPv6EchoReply(id=7, data=COOKIE)
+    there = ETHER / IPv6(src="fd00::2", dst="fd00::3") / request
+    answer = ETHER / IPv6(src="fd00::3", dst="fd00::2") / ICMPv6EchoReply(id=7, data=COOKIE)
     seen = sights(
         ("host-a/web", "eth1", OUT, there),
         ("host-a/db", "eth0", IN, there),
@@ -614,11 +618,11 @@ def passes(program, frame):  # noqa: PLR0912
 
 
 IN_TUNNEL = (
-    Ether() / IP(src="198.18.0.11", dst="198.18.0.12") / UDP(sport=5, dport=4789)
+    ETHER / IP(src="198.18.0.11", dst="198.18.0.12") / UDP(sport=5, dport=4789)
     / VXLAN(vni=4097, flags=8)
 )  # fmt: skip
-PING = Ether() / IP() / ICMP(type=8) / Raw(COOKIE)
-DATAGRAM = Ether() / IP() / UDP(dport=53) / Raw(COOKIE)
+PING = ETHER / IP() / ICMP(type=8) / Raw(COOKIE)
+DATAGRAM = ETHER / IP() / UDP(dport=53) / Raw(COOKIE)
 
 
 @pytest.mark.parametrize(
@@ -627,18 +631,18 @@ DATAGRAM = Ether() / IP() / UDP(dport=53) / Raw(COOKIE)
         FRAME,
         back(FRAME),
         PING,
-        Ether() / IPv6(dst="fd00::3") / TCP(seq=ISN, flags="S"),
-        Ether() / IPv6(dst="fd00::3") / UDP(dport=53) / Raw(COOKIE),
-        Ether() / IPv6(dst="fd00::3") / ICMPv6EchoRequest(data=COOKIE),
+        ETHER / IPv6(dst="fd00::3") / TCP(seq=ISN, flags="S"),
+        ETHER / IPv6(dst="fd00::3") / UDP(dport=53) / Raw(COOKIE),
+        ETHER / IPv6(dst="fd00::3") / ICMPv6EchoRequest(data=COOKIE),
         DATAGRAM,
         syn("10.0.0.1", "10.0.0.2", isn=5, flags="PA") / Raw(COOKIE),
         IN_TUNNEL / FRAME,
         IN_TUNNEL / back(FRAME),
         IN_TUNNEL / PING,
         IN_TUNNEL / DATAGRAM,
-        Ether() / IP() / ICMP(type=3, code=1) / FRAME[IP],
-        Ether() / ARP(),
-        Ether() / IP(proto=50) / Raw(b"secret"),
+        ETHER / IP() / ICMP(type=3, code=1) / FRAME[IP],
+        ETHER / ARP(),
+        ETHER / IP(proto=50) / Raw(b"secret"),
     ],
     ids=lambda frame: frame.summary()[:60],
 )
@@ -651,13 +655,13 @@ def test_the_filter_lets_the_probe_pass(bpf, frame):
     [
         syn("10.0.0.1", "10.0.0.2", isn=5),
         syn("10.0.0.1", "10.0.0.2", isn=5, flags="PA") / Raw(b"GET / HTTP/1.0\r\n\r\n"),
-        Ether() / IP() / UDP(dport=53) / Raw(b"something else"),
-        Ether() / IP() / ICMP(type=8) / Raw(b"x" * 56),
+        ETHER / IP() / UDP(dport=53) / Raw(b"something else"),
+        ETHER / IP() / ICMP(type=8) / Raw(b"x" * 56),
         IN_TUNNEL / syn("10.0.0.1", "10.0.0.2", isn=5),
-        Ether() / IPv6(dst="fd00::3") / TCP(seq=5, flags="S"),
-        Ether() / IPv6(dst="fd00::3") / ICMPv6EchoRequest(data=b"x" * 56),
+        ETHER / IPv6(dst="fd00::3") / TCP(seq=5, flags="S"),
+        ETHER / IPv6(dst="fd00::3") / ICMPv6EchoRequest(data=b"x" * 56),
         Ether(type=0x88CC) / Raw(b"lldp"),
-        Ether() / IP(frag=7) / Raw(struct.pack("!HHII", 1, 2, ISN, 0)),
+        ETHER / IP(frag=7) / Raw(struct.pack("!HHII", 1, 2, ISN, 0)),
     ],
     ids=lambda frame: frame.summary()[:60],
 )

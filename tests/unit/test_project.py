@@ -167,6 +167,7 @@ def test_what_varies_in_lessons_is_written_as_nbval_reads_it():
         assert kept.get(name, "replace")
 
 
+@pytest.mark.exhaustive
 def test_the_tests_of_a_file_go_to_one_worker():
     files = ["tests/unit/test_events.py", "tests/unit/test_practice.py"]
     command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "--no-loadscope-reorder", *files]

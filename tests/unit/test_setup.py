@@ -39,7 +39,9 @@ def old(course, name="python3"):
 
 
 def new(course, name="python3"):
-    command(course, name, f'exec {sys.executable} "$@"')
+    # Without pip, a .venv is there at once.
+    venv = f'{sys.executable} "$@" --without-pip'
+    command(course, name, f'[ "$2" = venv ] && exec {venv}; exec {sys.executable} "$@"')
 
 
 def venv(course, *arguments):
