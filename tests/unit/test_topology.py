@@ -31,6 +31,7 @@ from sandbox.views.layout import arrange, box
 from sandbox.views.picture import KINDS, draw, to_pyvis
 from sandbox.views.text import topology_text
 from sandbox.views.topology import Topology, to_script
+from scripts import front_end
 from tests.states import capture
 from tests.unit import snapshots
 
@@ -568,7 +569,7 @@ def test_a_lessons_stored_output_is_small():
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("lessons/*.ipynb")), ids=lambda path: path.stem)
 def test_stored_pictures_carry_the_front_end_of_today(path):
-    """make outputs renews them; nbval would find it too, an hour later."""
+    """scripts/front_end.py renews them; nbval would find it too, half an hour later."""
     cells = json.loads(path.read_text())["cells"]
     shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", ())]
     pages = ["".join(data["text/html"]) for data in shown if "text/html" in data]
@@ -593,6 +594,17 @@ def notebook(monkeypatch):
         return ["H4sI" in shown._repr_mimebundle_()["text/html"] for _ in range(count)]
 
     return run
+
+
+def test_an_older_front_end_is_renewed_and_what_is_drawn_stays(tmp_path):
+    lesson = ROOT / "lessons/04-overlay.ipynb"
+    older = lesson.read_text().replace("class Picture", "class Drawn").replace("10000", "9000")
+    assert older.count("class Drawn") == 1
+    path = tmp_path / lesson.name
+    path.write_text(older)
+    assert front_end.renew(path)
+    assert path.read_text() == lesson.read_text()
+    assert not front_end.renew(path)
 
 
 def test_only_the_first_output_carries_the_library(notebook):
