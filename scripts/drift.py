@@ -30,7 +30,7 @@ def main() -> int:
     for line in changed:
         print(line)
     print(f"{len(changed)} packages changed", flush=True)
-    tests = [sys.executable, "-m", "pytest", "--no-skip", *TESTS]
+    tests = [sys.executable, "-m", "pytest", "--no-skip", "--exhaustive", *TESTS]
     status = subprocess.run(tests, cwd=ROOT, check=False).returncode
     if status == 0 and changed:
         shutil.copy(base / versions.FILE, versions.PROVED)

@@ -99,7 +99,7 @@ def _proved(base: Path) -> bool:
     said = (snapshot.path(recipe, base, accelerator) / "log").read_text().strip()
     if said:
         print(f"QEMU says: {said}", flush=True)
-    tests = [sys.executable, "-m", "pytest", "--no-skip", *TESTS]
+    tests = [sys.executable, "-m", "pytest", "--no-skip", "--exhaustive", *TESTS]
     return subprocess.run(tests, cwd=ROOT, check=False).returncode == 0 and not said
 
 

@@ -1,4 +1,8 @@
-"""Each network driver, created and used once on the VM engine."""
+"""Each network driver, created and used once on the VM engine.
+
+Of what `make test` runs the lessons prove the same. This is for a new QEMU or a new Engine, which
+may change what the lessons print: scripts/newer_qemu.py and scripts/drift.py.
+"""
 
 import time
 
@@ -6,7 +10,7 @@ import pytest
 
 from tests.hosts import make_swarm, ok
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.exhaustive]
 
 
 def test_bridge_resolves_names_and_the_default_one_does_not(fresh):

@@ -112,14 +112,25 @@ WATCHED = {
     "over an encrypted overlay": ("host-a/hidden", "host-b/mine", {"tcp": 80}),
     "to a service": ("host-a/near", "api", {"tcp": 80}),
     "through the routing mesh": ("host-b", "host-a", {"tcp": 7070}),
+    "by the proxy": ("host-a", "127.0.0.1", {"tcp": 8080}),
 }
 
 
-@pytest.mark.parametrize("name", WATCHED)
-def test_the_hops_are_those_that_tcpdump_sees(world, name):
-    source, destination, protocol = WATCHED[name]
+@pytest.fixture(scope="module")
+def watched(world):
+    """Journeys by their names, and what tcpdump saw meanwhile."""
     with Tcpdump(world) as tcpdump:
-        journey = sandbox.journey(source, destination, **protocol)
+        made = {
+            name: sandbox.journey(source, destination, **protocol)
+            for name, (source, destination, protocol) in WATCHED.items()
+        }
+    return made, tcpdump
+
+
+@pytest.mark.parametrize("name", list(WATCHED)[:-1])
+def test_the_hops_are_those_that_tcpdump_sees(watched, name):
+    made, tcpdump = watched
+    journey = made[name]
     isn = journey.passage.probe.isn
     snapshot = journey.passage.snapshot
     syn = tcpdump.places(snapshot, rf"Flags \[S\], .*seq {isn},")
@@ -130,9 +141,9 @@ def test_the_hops_are_those_that_tcpdump_sees(world, name):
     assert bool(answered) == (journey.outcome == "answered")
 
 
-def test_the_second_connection_of_a_proxy_is_the_one_that_tcpdump_sees(world):
-    with Tcpdump(world) as tcpdump:
-        journey = sandbox.journey("host-a", "127.0.0.1", tcp=8080)
+def test_the_second_connection_of_a_proxy_is_the_one_that_tcpdump_sees(watched):
+    made, tcpdump = watched
+    journey = made["by the proxy"]
     snapshot = journey.passage.snapshot
     [first, *_] = journey.passage.leg("proxied")
     flow = first.packet.flow
