@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lab teach site kit badge test test-all test-fast lint outputs bench drift clean-sandbox
+.PHONY: help installed setup lab teach site kit badge test test-all test-fast lint outputs bench drift clean-sandbox
 RUN := .venv/bin/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
 LOCKED := $(INSTALL) --require-hashes --requirement
@@ -32,12 +32,12 @@ endif
 # Every test runs on the embedded VM, and so does what lessons show.
 test test-all outputs bench drift kit: export SANDBOX_ENGINE := vm
 
-BUILD := -m sandbox build
-
-setup: .venv/ready ## Install what the course needs and build the sandbox's files
+installed: .venv/ready
 	@$(RUN) scripts/jupyter-settings.py
 	@scripts/system-packages
-	@$(RUN) $(BUILD)
+
+setup: installed ## Install what the course needs and build the sandbox's files
+	@$(RUN) -m sandbox build
 
 lab: setup ## Open the course in JupyterLab
 	@$(RUN) scripts/trust.py
@@ -57,13 +57,11 @@ kit: setup ## Make one file that sets the course up without any network
 badge: ## Have the README's Binder badge lead to where this clone is from
 	@$(or $(PYTHON),python3) scripts/badge.py
 
-# Binder's image has no more rights than these to build the hosts with, so they are proved with it.
-test: BUILD := scripts/build_as_docker.py
-
 # Each worker has a VM, which keeps a processor busy.
 WORKERS ?= 2
 
-test: setup .venv/teach .venv/site lint ## Run every test, on two VMs beside each other
+# One worker builds the hosts' files, beside the tests that need none.
+test: installed .venv/teach .venv/site lint ## Run every test, on two VMs beside each other
 	@scripts/system-packages chromium bwrap=bubblewrap zstd $(PODMAN)
 	$(RUN) -m pytest --no-skip -n $(WORKERS) --no-loadscope-reorder tests/unit tests/integration \
 	    tests/lessons tests/labs tests/browser \
@@ -71,7 +69,7 @@ test: setup .venv/teach .venv/site lint ## Run every test, on two VMs beside eac
 	$(if $(ROOT),,@echo "The image was not tested: that needs root.")
 
 # What it runs has taken two hours; interrupted, it goes on where it stopped.
-test-all: setup .venv/teach .venv/site ## Run every test, also those that test leaves out, in parts
+test-all: installed .venv/teach .venv/site ## Run every test, also those that test leaves out, in parts
 	@scripts/system-packages chromium bwrap=bubblewrap zstd $(PODMAN)
 	$(RUN) scripts/test_all.py --workers $(WORKERS)
 

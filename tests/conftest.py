@@ -11,6 +11,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
+BUILD = "tests/integration/test_build.py"
 # How long what goes to one worker takes, in seconds: build/seconds.json of a whole run.
 SECONDS = ROOT / "tests/seconds.json"
 # Kernels that nbval starts use this sandbox, and do not touch the developer's own. Each worker of
@@ -53,8 +54,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(config, items):
     """Time limits are those of a test that has the processors to itself, so each is multiplied by
-    the number of workers that share them. What takes longest begins first, so that all workers end
-    at about the same time.
+    the number of workers that share them. The hosts' files are built first, beside the tests that
+    need none. Then what takes longest begins first, so that all workers end at about the same time.
     """
     if not config.option.exhaustive:
         left_out = [item for item in items if item.get_closest_marker("exhaustive")]
@@ -69,7 +70,13 @@ def pytest_collection_modifyitems(config, items):
         known = json.loads(SECONDS.read_text())
         tests = Counter(scope_of(item.nodeid) for item in items)
         took = {scope: known.get(scope, 3 * count) for scope, count in tests.items()}
-        items.sort(key=lambda item: (-took[scope_of(item.nodeid)], scope_of(item.nodeid)))
+
+        def place(item):
+            scope = scope_of(item.nodeid)
+            needs_hosts = not scope.startswith("tests/unit/")
+            return scope != BUILD, needs_hosts, -took[scope], scope
+
+        items.sort(key=place)
 
 
 class Record:
@@ -147,7 +154,19 @@ def sockets(cache, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def sandbox_up():
+def hosts_files(tmp_path_factory):
+    """The hosts' files, built with the rights of a Docker build where they are not there yet."""
+    from scripts import build_as_docker
+
+    # Of all workers. What failed once is not tried again by each file.
+    failed = tmp_path_factory.getbasetemp().parent / "hosts-files-failed"
+    if failed.exists() or build_as_docker.main([]):
+        failed.touch()
+        pytest.fail("The hosts' files could not be built.", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def sandbox_up(hosts_files):
     """Two hosts on the VM engine, removed at the session's end."""
     import sandbox
 
@@ -160,6 +179,7 @@ def _begins_as_new(request):
     """A file's tests meet hosts as new, whatever else their worker has run."""
     items = [item for item in request.session.items if item.path == request.path]
     if any("sandbox_up" in item.fixturenames for item in items):
+        request.getfixturevalue("sandbox_up")
         import sandbox
 
         sandbox.up(2, fresh=True, leave_lab=True)
