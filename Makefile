@@ -32,7 +32,7 @@ endif
 # Every test runs on the embedded VM, and so does what lessons show.
 test test-all outputs bench drift kit: export SANDBOX_ENGINE := vm
 
-installed: .venv/ready
+installed: .venv/ready ## Install what the course needs
 	@$(RUN) scripts/jupyter-settings.py
 	@scripts/system-packages
 

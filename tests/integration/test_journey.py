@@ -298,8 +298,8 @@ def test_traffic_beside_it_does_not_confuse_it(world):
     quiet = sandbox.journey("host-a/client", "host-a/web", tcp=80)
     ping = "ping -q -c 100 -i 0.01 web"
     command = (
-        "docker exec client sh -c 'end=$(($(date +%s) + 12)); while [ $(date +%s) -lt $end ]; do"
-        f" {ping} & {ping} & {ping}; wait; done'"
+        "docker exec client sh -c 'end=$(($(date +%s) + 30)); while [ $(date +%s) -lt $end ] &&"
+        f" [ ! -e /tmp/enough ]; do {ping} & {ping} & {ping}; wait; done'"
     )
     noise = threading.Thread(target=lambda: a.run(command))
     noise.start()
@@ -310,6 +310,7 @@ def test_traffic_beside_it_does_not_confuse_it(world):
         ping = sandbox.journey("host-a/client", "host-a/web")
         beside = sum(map(int, ok(a, counter).split())) - since
     finally:
+        ok(a, "docker exec client touch /tmp/enough")
         noise.join()
     assert beside > 300
     for journey in busy:
@@ -322,19 +323,21 @@ def test_traffic_beside_it_does_not_confuse_it(world):
 
 def left_behind(world):
     """Rules, sockets of our kinds and processes of both hosts, in every namespace."""
+    look = "nft list tables; cat /proc/net/packet | wc -l"
     command = (
-        "nft list tables; cat /proc/net/packet | wc -l\n"
+        f"{look}\n"
         # A pipe from ps would show grep and sort, or not yet. dockerd asks crun for its version now
         # and then, in a swarm.
         "all=$(ps -e -o args=)\n"
         "grep -v -e '^ps ' -e '^bash -c ' -e containerd -e defunct -e '^/usr/bin/crun --version$'"
         ' <<< "$all" | sort\n'
-        "for path in /run/docker/netns/*; do nsenter --net=$path nft list tables;"
-        " nsenter --net=$path cat /proc/net/packet | wc -l; done"
+        f"for path in /run/docker/netns/*; do nsenter --net=$path sh -c '{look}'; done"
     )
-    return [ok(world.host(name), command) for name in "ab"]
+    with ThreadPoolExecutor() as pool:
+        return [*pool.map(lambda name: ok(world.host(name), command), "ab")]
 
 
+@pytest.fixture(scope="module")
 def at_rest(world):
     """What left_behind gives once it gives that twice: other tests' processes may still end."""
     last = left_behind(world)
@@ -363,11 +366,10 @@ def assert_nothing_is_left(world, before):
 
 
 @pytest.mark.parametrize("when", ["after the state", "while it listens", "while it waits"])
-def test_it_leaves_nothing_whenever_it_is_broken_off(world, when, monkeypatch):
+def test_it_leaves_nothing_whenever_it_is_broken_off(world, at_rest, when, monkeypatch):
     from sandbox.capture import Capture
     from sandbox.host import Conversation
 
-    before = at_rest(world)
     met = []
 
     def broken_off(*_args, **_more):
@@ -390,18 +392,17 @@ def test_it_leaves_nothing_whenever_it_is_broken_off(world, when, monkeypatch):
         sandbox.journey("host-a/client", "203.0.113.9", tcp=80)
     monkeypatch.undo()
     assert met
-    assert_nothing_is_left(world, before)
+    assert_nothing_is_left(world, at_rest)
     # No lock is left, either.
     assert sandbox.journey("host-a/client", "host-a/web", tcp=80).outcome == "answered"
 
 
-def test_an_agent_that_is_killed_leaves_nothing(world):
+def test_an_agent_that_is_killed_leaves_nothing(world, at_rest):
     a = world.host("a")
-    before = at_rest(world)
     with a.converse({"op": "capture", "cookie": "0123456789abcdef", "isn": 7}) as conversation:
         for _ in range(3):
             conversation.hear(30)
-        assert left_behind(world)[0] != before[0]
+        assert left_behind(world)[0] != at_rest[0]
         # The host's first process starts another one in its place.
         pid = ok(a, "pgrep -of '[a]gent.py host'")
         a.run(f"setsid sh -c 'sleep 1; kill -9 {pid}' < /dev/null > /dev/null 2>&1 &")
@@ -413,7 +414,7 @@ def test_an_agent_that_is_killed_leaves_nothing(world):
             return left_behind(world)
 
     until("another agent answers", answered, 20)
-    assert_nothing_is_left(world, before)
+    assert_nothing_is_left(world, at_rest)
 
 
 def test_two_journeys_at_once_take_their_turns(world):
