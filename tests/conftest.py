@@ -87,8 +87,6 @@ class Record:
 
     def pytest_runtest_logreport(self, report):
         self.took[scope_of(report.nodeid)] += report.duration
-        if report.when == "setup":
-            self.worst.pop(report.nodeid, None)  # of a first run, before a rerun
         if not report.passed:
             self.worst[report.nodeid] = report.outcome
         if report.when == "teardown" and self.path:

@@ -27,9 +27,6 @@ def test_what_has_ended_is_written_down_and_what_passed_is_told_from_the_rest(tm
         ("t.py::red [x y]", "call", "failed"),
         ("t.py::red [x y]", "teardown", "passed"),
         ("t.py::cut off", "setup", "passed"),
-        ("t.py::again", "call", "rerun"),
-        ("t.py::again", "setup", "passed"),
-        ("t.py::again", "teardown", "passed"),
     ):
         record.pytest_runtest_logreport(
             SimpleNamespace(
@@ -39,7 +36,6 @@ def test_what_has_ended_is_written_down_and_what_passed_is_told_from_the_rest(tm
     assert test_all.outcomes(tmp_path / "record") == {
         "t.py::green": "passed",
         "t.py::red [x y]": "failed",
-        "t.py::again": "passed",
     }
     assert test_all.outcomes(tmp_path / "none") == {}
 
