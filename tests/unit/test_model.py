@@ -147,6 +147,17 @@ def test_a_bridge_state_by_hand():
     assert Listener("udp", "127.0.0.1", 5353) in a.namespace.listeners
 
 
+def test_published_ports_have_an_order_of_their_own_whatever_the_engines_is():
+    raw = json.loads(json.dumps(capture.load("bridge")["host-a"]["state"]))
+    [web] = [it for it in raw["engine"]["containers"] if it["Name"] == "/web"]
+    ports = web["NetworkSettings"]["Ports"]
+    web["NetworkSettings"]["Ports"] = {
+        name: ports[name] and ports[name][::-1] for name in sorted(ports, reverse=True)
+    }
+    again = read_host("host-a", "198.18.0.11", raw).container("web")
+    assert again.published == host("bridge").container("web").published
+
+
 def test_published_ports_are_seen_in_the_firewall():
     rules = host("bridge").namespace.rules
     [dnat] = [it for it in rules if it.target == "DNAT" and "8080" in it.text and it.family == "ip"]

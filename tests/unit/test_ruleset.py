@@ -81,6 +81,14 @@ def test_a_rule_that_was_made_in_between_counts_from_its_start():
     assert start.rules[0].hits == 1
 
 
+def test_a_rule_that_the_kernel_does_not_count_stands_in_its_place():
+    own = host("bridge").namespace
+    silent = Rule("ip", "raw", "PREROUTING", "-p udp -j DROP", "DROP")
+    [start, *_] = ruleset(dataclasses.replace(own, rules=(silent, *own.rules)))
+    assert (start.rules[0].rule, start.rules[0].hits) == (silent, None)
+    assert start.rules[1].number == 2
+
+
 NAMES = ("FORWARD", "one", "two", "three")
 
 
