@@ -337,6 +337,7 @@ def test_a_terminal_there_has_the_courses_python(podman, course, page):
     until("the terminal answers", lambda: "host-b" in podman(*look), 60)
 
 
+@pytest.mark.exhaustive
 def test_a_pod_of_a_job_grades_a_submission_there(podman, tmp_path):
     hand_in(tmp_path, "ada", whole("ada"))
     (tmp_path / "graded").mkdir()

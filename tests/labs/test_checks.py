@@ -79,6 +79,12 @@ def start(world):
     return look_at(world).now
 
 
+@pytest.fixture(scope="module")
+def scene(world, start):
+    """What conditions look at. They change nothing, so all may look at one."""
+    return look_at(world, start)
+
+
 FRONT = network("front", host="a")
 ON_FRONT = ("client", "lanly", "loop", "shop", "web")
 HOLD = [
@@ -168,14 +174,14 @@ FAIL = [
 
 
 @pytest.mark.parametrize("condition", HOLD, ids=lambda it: it.wanted)
-def test_it_holds(world, start, condition):
-    found = look(condition, look_at(world, start))
+def test_it_holds(scene, condition):
+    found = look(condition, scene)
     assert found.state == PASSED, found
 
 
 @pytest.mark.parametrize(("condition", "seen"), FAIL, ids=lambda it: getattr(it, "wanted", ""))
-def test_it_fails_and_says_what_is_seen(world, start, condition, seen):
-    found = look(condition, look_at(world, start))
+def test_it_fails_and_says_what_is_seen(scene, condition, seen):
+    found = look(condition, scene)
     assert found.state == FAILED, found
     assert seen in found.seen
 
@@ -197,9 +203,9 @@ def test_it_cannot_tell(world, condition, why):
     assert why in found.seen
 
 
-def test_conditions_change_nothing_that_they_look_at(world, start):
+def test_conditions_change_nothing_that_they_look_at(world, start, scene):
     for condition in HOLD:
-        look(condition, look_at(world, start))
+        look(condition, scene)
     now = until("it is as before", lambda: not diff(start, look_at(world).now) or None, 10)
     assert now
 
