@@ -13,13 +13,12 @@ def the_host_looks_for_vault_at_its_gateway_as_for_anybody_unknown(a, b):
 # After the quiz the hosts are put back as new.
 @after("quizzes/03-none.toml")
 def docker_gives_out_an_address_that_was_taken_by_hand(a, b):
-    job, vault = (ok(a, f"docker inspect -f '{{{{.State.Pid}}}}' {it}") for it in ("job", "vault"))
+    job, vault = ok(a, "docker inspect -f '{{.State.Pid}}' job vault").split()
     ok(a, f"nsenter -t {job} -n ip addr add 172.17.0.3/16 dev eth0")
     # Its wire to web is in the place where Docker puts an eth0.
     ok(a, f"nsenter -t {vault} -n ip link del eth0")
     ok(a, "docker network disconnect none vault; docker network connect bridge vault")
-    for name in ("job", "vault"):
-        assert "172.17.0.3/16" in ok(a, f"docker exec {name} ip -br -4 addr show eth0")
+    assert "172.17.0.3/16" in ok(a, "docker exec vault ip -br -4 addr show eth0")
 
 
 @after("quizzes/03-none.toml")

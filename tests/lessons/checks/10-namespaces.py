@@ -5,8 +5,7 @@ from between_cells import after
 from tests.hosts import ok
 
 WAYS = """
-pid=$(docker inspect -f '{{.State.Pid}}' web)
-key=$(docker inspect -f '{{.NetworkSettings.SandboxKey}}' web)
+read -r pid key < <(docker inspect -f '{{.State.Pid}} {{.NetworkSettings.SandboxKey}}' web)
 nsenter --target "$pid" --net readlink /proc/self/ns/net
 nsenter --net="$key" readlink /proc/self/ns/net
 ip netns exec web readlink /proc/self/ns/net
