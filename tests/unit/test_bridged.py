@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
+import sandbox
+from sandbox import show
 from sandbox.model.bridged import bridged, parts
-from sandbox.model.state import Rule
+from sandbox.model.state import Rule, Snapshot
 from tests.unit.test_model import host
 
 
@@ -65,3 +67,13 @@ def test_a_rule_by_hand_is_a_way_in_where_it_leads_behind_the_bridge(destination
 def test_a_rule_for_another_subnet_is_no_way_out():
     rule = ("POSTROUTING", "MASQUERADE", "-s 10.9.0.0/24 -j MASQUERADE")
     assert found("docker0", rule) == found("docker0")
+
+
+def test_a_bridge_that_is_not_there_is_one_message(monkeypatch):
+    now = Snapshot(0.0, "198.18.0.0/24", (host("bridge"),))
+    monkeypatch.setattr(show, "settled", lambda *_, **__: now)
+    assert str(sandbox.compare_bridges("a", "docker0")).startswith("|  | docker0 |")
+    with pytest.raises(sandbox.SandboxError, match="no bridge 'absent'"):
+        sandbox.compare_bridges("a", "absent")
+    with pytest.raises(sandbox.SandboxError, match="No bridge is named"):
+        sandbox.compare_bridges("a")

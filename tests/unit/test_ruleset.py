@@ -3,9 +3,12 @@
 import dataclasses
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sandbox
+from sandbox import show
 from sandbox.model.difference import diff
 from sandbox.model.read import read_host
 from sandbox.model.ruleset import ruleset
@@ -136,3 +139,17 @@ def test_a_part_of_the_rules_that_could_not_be_saved_is_told_and_a_warning_is_no
     raw["iptables"] |= {"error": "", "status": 1}
     unread = read_host("host-a", "198.18.0.11", raw).namespace.rules_unread
     assert unread == "iptables-save: status 1"
+
+
+def test_rules_that_are_not_there_are_one_message(monkeypatch):
+    first, second = (
+        Snapshot(0.0, "198.18.0.0/24", (host("bridge", name),)) for name in ("host-a", "host-b")
+    )
+    monkeypatch.setattr(show, "settled", lambda *_, **__: first)
+    assert str(sandbox.firewall("a", since=first)).endswith("no rule matched")
+    with pytest.raises(sandbox.SandboxError, match="no family 'ip5'"):
+        sandbox.firewall("a", family="ip5")
+    with pytest.raises(sandbox.SandboxError, match="'before' is not a snapshot"):
+        sandbox.firewall("a", since="before")
+    with pytest.raises(sandbox.SandboxError, match="not known"):
+        sandbox.firewall("a", since=second)
