@@ -1,8 +1,9 @@
 """A plugin of nbval: what a lesson's text claims is looked for on the hosts, between its cells.
 
 ``checks/05-ipvlan.py`` has what is checked while lesson 05 runs and its outputs do not tell. A
-check is a function of the lesson's two hosts that fails by an assertion. One between two cells
-leaves the hosts as it finds them, for the next cells are compared; one at the end need not.
+check is a function of the lesson's two hosts that fails by an assertion. It leaves the hosts as it
+finds them, for the next cells are compared. After the quiz only the reset follows: what changes
+something belongs there.
 """
 
 import importlib
@@ -14,7 +15,6 @@ from pathlib import Path
 import pytest
 from nbval.plugin import IPyNbCell, NbCellError
 
-END = ""
 _found = []
 
 
@@ -28,13 +28,8 @@ def after(text):
     return keep
 
 
-def at_the_end(check):
-    """The check is made once every cell has run."""
-    return after(END)(check)
-
-
 def checks_of(folder, name):
-    """What is checked of that notebook: pairs of a cell's text, or END, and a function."""
+    """What is checked of that notebook: pairs of a cell's text and a function."""
     _found.clear()
     if (folder / f"{name}.py").exists():
         pytest.register_assert_rewrite(name)
@@ -52,8 +47,6 @@ def place(checks, sources):
     placed = defaultdict(list)
     for text, check in checks:
         fits = [at for at, source in enumerate(sources) if text in source]
-        if text == END:
-            fits = [len(sources) - 1]
         if len(fits) != 1:
             raise pytest.UsageError(
                 f"{check.__name__} is to be made after the cell with {text!r}, and"
