@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox import SandboxError
+from sandbox import SandboxError, compare_drivers
 from sandbox.comparison import Comparison, Measured
 from sandbox.views.comparison import table
 
@@ -40,3 +40,8 @@ def test_the_commands_of_a_driver_are_told():
     assert FOUND.commands("bridge") == "a$ ls"
     with pytest.raises(SandboxError, match="'vxlan' was not measured"):
         FOUND.commands("vxlan")
+
+
+def test_a_driver_that_is_not_compared_is_one_message():
+    with pytest.raises(SandboxError, match="'vxlan' is not compared"):
+        compare_drivers(["vxlan"])
