@@ -8,6 +8,7 @@ an interruption, or after a machine's hour was over, and it goes on.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -32,8 +33,9 @@ def git(*arguments: str) -> str:
 
 def collected(tests: list[str]) -> list[str]:
     """The ids of all tests. Raises SystemExit with pytest's words where it cannot collect them."""
+    # With options of somebody's own it would list them in another form.
     done = subprocess.run(pytest("--collect-only", "-q", *tests), cwd=ROOT, capture_output=True,
-                          text=True, check=False)  # fmt: skip
+                          text=True, check=False, env={**os.environ, "PYTEST_ADDOPTS": ""})  # fmt: skip
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
     return [line for line in done.stdout.splitlines() if "::" in line]
