@@ -34,8 +34,10 @@ def git(*arguments: str) -> str:
 def collected(tests: list[str]) -> list[str]:
     """The ids of all tests. Raises SystemExit with pytest's words where it cannot collect them."""
     # With options of somebody's own it would list them in another form.
-    done = subprocess.run(pytest("--collect-only", "-q", *tests), cwd=ROOT, capture_output=True,
-                          text=True, check=False, env={**os.environ, "PYTEST_ADDOPTS": ""})  # fmt: skip
+    done = subprocess.run(
+        pytest("--collect-only", "-q", *tests), cwd=ROOT, capture_output=True, text=True,
+        check=False, env={**os.environ, "PYTEST_ADDOPTS": ""},
+    )  # fmt: skip
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
     return [line for line in done.stdout.splitlines() if "::" in line]
