@@ -53,7 +53,8 @@ class Ends:
 
 
 def echo(sock):
-    with sock:
+    # The other end may go away while something of it is still on its way.
+    with sock, contextlib.suppress(ConnectionError):
         while data := sock.recv(65536):
             sock.sendall(data)
 
