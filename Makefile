@@ -68,10 +68,11 @@ test: installed .venv/teach .venv/site lint ## Run every test, on two VMs beside
 	    $(if $(ROOT),,--ignore=tests/integration/test_image.py)
 	$(if $(ROOT),,@echo "The image was not tested: that needs root.")
 
-# What it runs has taken two hours; interrupted, it goes on where it stopped.
-test-all: installed .venv/teach .venv/site ## Run every test, also those that test leaves out, in parts
+# Interrupted, it goes on where it stopped.
+test-all: installed .venv/teach .venv/site lint ## Run every test, also those that test leaves out, in parts
 	@scripts/system-packages chromium bwrap=bubblewrap zstd $(PODMAN)
 	$(RUN) scripts/test_all.py --workers $(WORKERS)
+	$(if $(ROOT),,@echo "The image was not tested: that needs root.")
 
 test-fast: .venv/ready ## Run the tests that need no engine
 	$(RUN) -m pytest -n $(WORKERS) tests/unit

@@ -1,5 +1,6 @@
 """`make test-all` runs everything in parts, and goes on where it stopped."""
 
+import json
 from types import SimpleNamespace
 
 from scripts import test_all
@@ -38,6 +39,14 @@ def test_what_has_ended_is_written_down_and_what_passed_is_told_from_the_rest(tm
         "t.py::red [x y]": "failed",
     }
     assert test_all.outcomes(tmp_path / "none") == {}
+
+
+def test_times_are_of_tests_that_there_are():
+    for scope in json.loads(test_all.SECONDS.read_text()):
+        file, _, name = scope.partition("::")
+        path = test_all.ROOT / file
+        assert path.exists(), scope
+        assert f"def {name.partition('[')[0]}" in path.read_text(), scope
 
 
 def test_its_collection_has_what_make_test_leaves_out():
