@@ -39,10 +39,14 @@ def there() -> dict[str, int]:
     }
 
 
+def kept() -> dict[str, int]:
+    """Those that were built so, in whichever cache."""
+    return json.loads(FILE.read_text()) if FILE.exists() else {}
+
+
 def built() -> dict[str, int]:
-    """Those of them that were built so."""
-    kept = json.loads(FILE.read_text()) if FILE.exists() else {}
-    return dict(there().items() & kept.items())
+    """Those in the cache that were built so."""
+    return dict(there().items() & kept().items())
 
 
 def main(options: list[str]) -> int:
@@ -50,7 +54,10 @@ def main(options: list[str]) -> int:
     before = there()
     status = subprocess.call(limited(sys.executable, "-m", "sandbox", "build", *options))
     FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(built() | dict(there().items() - before.items())))
+    # Another worker may read it.
+    new = FILE.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps(kept() | dict(there().items() - before.items())))
+    new.rename(FILE)
     return status
 
 

@@ -95,6 +95,8 @@ class Record:
 
     def pytest_sessionfinish(self):
         """Write down how long each scope took; what was not run keeps what is known of it."""
+        if not self.took:
+            return
         took = {scope: max(1, round(seconds)) for scope, seconds in self.took.items()}
         known = json.loads(SECONDS.read_text()) | took
         (ROOT / "build").mkdir(exist_ok=True)
@@ -156,8 +158,9 @@ def hosts_files(tmp_path_factory):
     """The hosts' files, built with the rights of a Docker build where they are not there yet."""
     from scripts import build_as_docker
 
-    # Of all workers. What failed once is not tried again by each file.
-    failed = tmp_path_factory.getbasetemp().parent / "hosts-files-failed"
+    # What failed once in a run is not tried again by each worker.
+    folder = tmp_path_factory.getbasetemp()
+    failed = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "no-hosts-files"
     if failed.exists() or build_as_docker.main([]):
         failed.touch()
         pytest.fail("The hosts' files could not be built.", pytrace=False)
