@@ -200,6 +200,8 @@ def main() -> int:
     parser.add_argument("--engine", action="store_true", help="those that need hosts, too")
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
+    if unknown := {*options.names} - {it.name for it in MUTATIONS}:
+        parser.error(f"no such mutation: {', '.join(sorted(unknown))}")
     chosen = [
         it for it in MUTATIONS
         if (it.name in options.names if options.names else options.engine or not it.engine)
