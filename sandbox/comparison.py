@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["CASES", "Case", "Comparison", "Measured", "compare_drivers"]
 
 WEB = "docker run -d --name web --network {network} -p 8080:80 -p 5201:5201 toolbox"
-# A call that gets no answer in this time gets none. Where the processors are busy, the first one by
-# name on an overlay took more than 2 s.
+# A call that gets no answer in this time gets none. With 2 s, one by name on an overlay counted as
+# unanswered once, while three emulated VMs shared two processors.
 CALL_SECONDS = 5
 # A second's stream with little to carry, then one with as much as goes through.
 STREAMS = "iperf3 -J -t 1 -l 64 -b 100K -c {0}; iperf3 -J -t 1 -c {0}"

@@ -53,8 +53,8 @@ def host_b_finds_each_container_at_its_own_mac_address_which_the_parent_lists(a,
 def an_address_given_out_twice_is_answered_for_by_both(a, b):
     (_, api), (_, web) = (containers(host)["198.18.0.128"] for host in (a, b))
     assert api != web
-    # It is the next cells' matter whom client believes, and .130 is watch: what is answered to it
-    # changes nothing of what client knows.
+    # The next cells show which of the two client believes. Asking from .130, which is watch, leaves
+    # what client knows as it is.
     assert answering(a, "198.18.0.130", "198.18.0.128") == {api, web}
 
 
