@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox import sandbox as sandboxes
 from sandbox.command import run
 from sandbox.errors import SandboxError, course, setting, written
+from sandbox.hosts import sandbox as sandboxes
 from sandbox.paths import cache_dir, data_dir, explained, is_ours, sandbox_ids
-from sandbox.progress import TextProgress
+from sandbox.steps import TextProgress
 
 __all__ = ["main"]
 
@@ -140,7 +140,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _workshop(options: argparse.Namespace) -> int:
-    from sandbox.workshop import check
+    from sandbox.room.workshop import check
 
     found = check(progress=TextProgress())
     if options.json:
@@ -194,13 +194,13 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from sandbox import hosts
     from sandbox.engine import archive, assets, versions
     from sandbox.engine.choose import choose
+    from sandbox.hosts import plan
 
     progress = TextProgress()
     engine = choose(options.id)
-    where = engine.build(hosts.recipe(options.hosts), progress)
+    where = engine.build(plan.recipe(options.hosts), progress)
     if options.pack:
         if engine.name != "vm":
             raise SandboxError("Only the embedded VM's files can be packed.",
@@ -218,7 +218,7 @@ def _shell(options: argparse.Namespace) -> int:
 
 
 def _wall(options: argparse.Namespace) -> int:
-    from sandbox.wall import serve
+    from sandbox.room.wall import serve
 
     file = options.file or data_dir() / "wall.sqlite"
     serve(file, options.host, options.port, lambda text: print(text, flush=True))

@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 from sandbox import record, shell
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.guest import agent
-from sandbox.host import Host, text_writer
+from sandbox.hosts.host import Host, text_writer
+from sandbox.hosts.sandbox import find, host, settled, snapshot
 from sandbox.model.difference import diff
-from sandbox.sandbox import find, host, settled, snapshot
 
 __all__ = ["cell_options", "load_ipython_extension", "run_cell", "save"]
 

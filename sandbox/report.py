@@ -256,7 +256,7 @@ def _machine() -> str:
 
 
 def _doctor() -> str:
-    from sandbox import sandbox as sandboxes
+    from sandbox.hosts import sandbox as sandboxes
     from sandbox.status import doctor
 
     found = doctor(sandboxes.default_id())

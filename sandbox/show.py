@@ -1,4 +1,4 @@
-"""What notebooks show of a running sandbox: its topology, captured frames, the panel."""
+"""What notebooks show of a running sandbox: its topology, captured frames, the panel, a lab."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections import defaultdict
 from types import NoneType
 from typing import TYPE_CHECKING
 
+from sandbox import record
 from sandbox.errors import SandboxError, expect
 from sandbox.guest import agent
+from sandbox.hosts.sandbox import default_id, resets, running, settled, snapshot
 from sandbox.model.state import Snapshot
-from sandbox.sandbox import default_id, resets, running, settled, snapshot
 
 if TYPE_CHECKING:
-    from sandbox.views.comparison import Table
+    from sandbox.labs.session import Session
     from sandbox.views.packet import Dissection
     from sandbox.views.ruleset import Ruleset
+    from sandbox.views.table import Table
     from sandbox.views.topology import Topology
     from sandbox.widgets.follow import Follow
     from sandbox.widgets.panel import Panel
@@ -25,6 +27,7 @@ __all__ = [
     "dissect",
     "firewall",
     "follow",
+    "lab",
     "panel",
     "practice",
     "topology",
@@ -97,7 +100,7 @@ def panel(*, detail: str = "simple", id: str | None = None) -> Panel:
 
 
 def practice(*, id: str | None = None) -> Practice:
-    """Break things in the shop at random, to be found and repaired; see ``sandbox.shop``.
+    """Break things in the shop at random, to be found and repaired; see ``sandbox.lessons.shop``.
 
     A kernel has one of each sandbox: an earlier one is closed. Raises SandboxError if no sandbox
     runs.
@@ -168,7 +171,7 @@ def compare_bridges(name: str, *bridges: str, id: str | None = None) -> Table:
     Raises SandboxError if the host has no such bridge, or could not be read.
     """
     from sandbox.model.bridged import bridged, parts
-    from sandbox.views.comparison import Table
+    from sandbox.views.table import Table
 
     if not bridges:
         raise SandboxError("No bridge is named.", fix='sandbox.compare_bridges("a", "docker0")')
@@ -218,3 +221,19 @@ def firewall(
         earlier.namespace.rules_unread if earlier and earlier.namespace else ""
     )
     return Ruleset(title, starts, matched=since is not None, unread=unread)
+
+
+def lab(name: str | None = None, learner: str | None = None, *, id: str | None = None) -> Session:
+    """A lab to do here; in a notebook it shows its story, its tasks, and buttons.
+
+    name: such as ``01-two-tiers``; None for the one of the notebook's folder.
+    learner: your name in your class, as your teacher wrote it; what you build (names, subnets,
+    ports) follows from it. None for the one given before, or for somebody who learns alone.
+
+    Raises SandboxError if there is no such lab.
+    """
+    from sandbox.labs.lab import load
+    from sandbox.labs.session import Session
+    from sandbox.widgets.lab import panel_of
+
+    return Session(load(name, record.learner(learner)), id or default_id(), panel_of)

@@ -8,13 +8,14 @@ import platform
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sandbox import capabilities, memory, paths
+from sandbox import memory, paths
 from sandbox.engine import assets, daemon, qemu, versions
 from sandbox.engine.choose import choose, running
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError, course, setting, shell, written
-from sandbox.host import Host
-from sandbox.sandbox import find
+from sandbox.hosts import capabilities
+from sandbox.hosts.host import Host
+from sandbox.hosts.sandbox import find
 
 __all__ = ["doctor", "status"]
 

@@ -81,7 +81,7 @@ MUTATIONS = (
         "tests/integration/test_sandbox.py -k an_expected_failure", engine=True,
     ),
     Mutation(
-        "every port is a port", "sandbox/actions.py",
+        "every port is a port", "sandbox/hosts/actions.py",
         'int(number) > 65535 for number', "int(number) > 99999 for number",
         "tests/unit/test_actions.py tests/unit/test_panel.py",
     ),
@@ -133,13 +133,13 @@ MUTATIONS = (
         lesson("10-namespaces"), engine=True,
     ),
     Mutation(
-        "remote calls web from the wrong host", "sandbox/comparison.py",
+        "remote calls web from the wrong host", "sandbox/lessons/drivers.py",
         '("b", execute("remote", _curl("web", *own))),',
         '("a", execute("client", _curl("web", *own))),',
         lesson("08-choosing"), engine=True,
     ),
     Mutation(
-        "a repair leaves its rule", "sandbox/faults.py",
+        "a repair leaves its rule", "sandbox/lessons/shop.py",
         '("iptables -D DOCKER-USER -i eth0 -p tcp --dport 80 -j DROP",)', '("true",)',
         lesson("15-troubleshooting"), engine=True,
     ),
@@ -149,7 +149,7 @@ MUTATIONS = (
         lesson("13-virtual-machines"), engine=True,
     ),
     Mutation(
-        "memory is not watched while a host is filled", "sandbox/capacity.py",
+        "memory is not watched while a host is filled", "sandbox/lessons/density.py",
         "        if free < SPARE_MIB:\n", "        if False:\n",
         lesson("14-strengths-and-limits"), engine=True,
     ),

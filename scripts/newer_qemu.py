@@ -16,12 +16,12 @@ import sys
 import time
 from pathlib import Path
 
-from sandbox import hosts
 from sandbox.engine import assets, qemu, snapshot
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
+from sandbox.hosts import plan
 from sandbox.paths import cache_dir
-from sandbox.progress import Quiet, TextProgress
+from sandbox.steps import Quiet, TextProgress
 
 ROOT = Path(__file__).absolute().parents[1]
 PACKAGES = ["qemu-system-x86", "qemu-utils"]
@@ -87,7 +87,7 @@ def prove(suite: str, base: Path) -> bool:
 
 def _proved(base: Path) -> bool:
     print(f"QEMU {qemu.version()}", flush=True)
-    recipe = hosts.recipe(2)
+    recipe = plan.recipe(2)
     began = time.monotonic()
     try:
         VMEngine().build(recipe, TextProgress())

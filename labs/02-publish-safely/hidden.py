@@ -1,6 +1,6 @@
 """The reference solution and a plausible wrong one."""
 
-from sandbox.hosts import address
+from sandbox.hosts.plan import address
 
 OWN = address("host-a")
 

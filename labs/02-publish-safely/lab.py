@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sandbox.hosts import address
+from sandbox.hosts.plan import address
 from sandbox.labs import (
     Draw,
     Task,

@@ -307,7 +307,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 "Go along the path of a call that fails: name, route, bridge, firewall, NAT, the "
                 "other host.",
                 f'sandbox.journey("host-a/{it.client}", "host-b/{it.api}", tcp=80) and others like '
-                "it show where a packet ends; sandbox.decision_tree() has a command for each step.",
+                "it show where a packet ends; sandbox.lessons.decision_tree() has a command for "
+                "each step.",
                 f"It is {it.fault}: {CAUSES[it.fault]}.",
             ),
         ),

@@ -21,7 +21,7 @@ from pathlib import Path
 from sandbox.engine import assets
 from sandbox.errors import SandboxError, setting, shell
 from sandbox.paths import cache_dir
-from sandbox.progress import Progress
+from sandbox.steps import Progress
 
 __all__ = ["digest_path", "pack", "sha256", "unpack"]
 

@@ -29,7 +29,7 @@ from typing import Any
 from sandbox.engine import child, kuryr, qemu, versions
 from sandbox.errors import SandboxError, course, setting, shell
 from sandbox.paths import FULL_BYTES, TAG, cache_dir, is_ours, marked
-from sandbox.progress import Progress
+from sandbox.steps import Progress
 
 __all__ = [
     "BUILD_VM",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from sandbox.errors import SandboxError
-    from sandbox.progress import Progress
+    from sandbox.steps import Progress
 
 __all__ = ["LABEL", "Engine", "EngineState", "OtherSandbox", "Recipe", "Site"]
 

@@ -31,7 +31,7 @@ from sandbox.paths import (
     run_dir,
     state_dir,
 )
-from sandbox.progress import Progress
+from sandbox.steps import Progress
 
 __all__ = [
     "START_SECONDS",

@@ -19,7 +19,7 @@ from sandbox.engine.base import LABEL, EngineState, OtherSandbox, Recipe, Site
 from sandbox.engine.daemon import Daemon, current, notes
 from sandbox.errors import SandboxError, course, setting, shell, written
 from sandbox.paths import opened, run_dir, state_dir
-from sandbox.progress import Progress
+from sandbox.steps import Progress
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.engine import assets, kuryr
 from sandbox.errors import SandboxError, setting
-from sandbox.progress import Progress
+from sandbox.steps import Progress
 
 if TYPE_CHECKING:
     from docker import DockerClient

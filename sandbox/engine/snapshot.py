@@ -21,7 +21,7 @@ from sandbox.engine.base import LABEL, Recipe, Site
 from sandbox.errors import SandboxError
 from sandbox.guest.mux import Loop, Mux
 from sandbox.paths import cache_dir, opened, run_root
-from sandbox.progress import Progress
+from sandbox.steps import Progress
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -17,7 +17,7 @@ from sandbox.engine import archive, assets, companion, control, disk, qemu, snap
 from sandbox.engine.base import EngineState, OtherSandbox, Recipe
 from sandbox.errors import SandboxError, setting
 from sandbox.paths import cache_dir, opened, run_dir, state_dir
-from sandbox.progress import Progress
+from sandbox.steps import Progress
 
 __all__ = ["VMEngine"]
 

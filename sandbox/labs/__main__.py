@@ -15,7 +15,7 @@ from sandbox.labs.grade import grade
 from sandbox.labs.job import manifests
 from sandbox.labs.lab import COURSE, load, names
 from sandbox.labs.submission import read
-from sandbox.progress import Quiet, TextProgress
+from sandbox.steps import Quiet, TextProgress
 
 __all__ = ["main"]
 

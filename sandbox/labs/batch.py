@@ -22,8 +22,8 @@ from typing import Any
 
 from sandbox import memory
 from sandbox.errors import SandboxError
+from sandbox.hosts.sandbox import down
 from sandbox.labs.lab import COURSE, Lab, load, names
-from sandbox.sandbox import down
 
 __all__ = [
     "OVERHEAD_SECONDS",

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Any
 
-from sandbox import hosts
 from sandbox.errors import SandboxError
+from sandbox.hosts import plan
+from sandbox.hosts.sandbox import Sandbox
 from sandbox.labs.checks import Finding, look
 from sandbox.labs.lab import Commands, Lab, Task
 from sandbox.labs.scene import Scene, look_at, read_raw, snapshot_of
 from sandbox.model.difference import steady
 from sandbox.model.state import Snapshot
-from sandbox.sandbox import Sandbox
 
 __all__ = ["SETTLE_SECONDS", "check", "run_commands", "set_up"]
 
@@ -56,7 +56,7 @@ def run_commands(sandbox: Sandbox, commands: Commands, what: str) -> None:
         result = sandbox.host(host).run(f"set -e -o pipefail\n{lines}", timeout=COMMAND_SECONDS)
         if result.code:
             raise SandboxError(
-                f"{what} failed on {hosts.full_name(host)}.",
+                f"{what} failed on {plan.full_name(host)}.",
                 why=(result.stderr or result.stdout).strip()[-1000:],
                 fix="Start it again.",
             )

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from sandbox import hosts
 from sandbox.errors import SandboxError
-from sandbox.journey import journey
+from sandbox.hosts import plan
+from sandbox.hosts.journey import journey
+from sandbox.hosts.sandbox import running
 from sandbox.labs.scene import Answer, NotThere, Scene, look_at
 from sandbox.model.bridged import bridged, parts
 from sandbox.model.difference import Change, diff
 from sandbox.model.state import Container, HostState, Interface, Network, Snapshot
-from sandbox.sandbox import running
 
 __all__ = [
     "Condition",
@@ -249,10 +249,10 @@ def published(host: str, port: int, *, by: str, on: str = "") -> Condition:
     on: the one address at which it does, ``127.0.0.1`` or the host's own, and at no other;
     "" for every address, from another host too.
     """
-    full = hosts.full_name(host)
+    full = plan.full_name(host)
 
     def fn(scene: Scene) -> tuple[bool, str]:
-        hello, own = _hello(scene, by), hosts.address(scene.host(host).name)
+        hello, own = _hello(scene, by), plan.address(scene.host(host).name)
         tried = {
             f"at {address}": (address, scene.attempt(full, address, tcp=port))
             for address in ("127.0.0.1", own)
@@ -410,7 +410,7 @@ class NetworkCondition:
         parts += [f"{name} {value}" for name, value in self.options]
         parts += [f"only {' and '.join(self.members)} on it" if self.members else ""]
         told = ", ".join(filter(None, parts))
-        where = f" on {hosts.full_name(self.host)}" if self.host else ""
+        where = f" on {plan.full_name(self.host)}" if self.host else ""
         return f"there is a network {self.name}{where}" + (f": {told}" if told else "")
 
     @property
@@ -489,18 +489,18 @@ def runs(name: str, *, host: str = "", image: str = "", mode: str = "") -> Condi
     image: the one that it is of.  mode: its network mode as docker inspect has it, such as
     ``host`` or ``none``.
     """
-    parts = [f"on {hosts.full_name(host)}" if host else ""]
+    parts = [f"on {plan.full_name(host)}" if host else ""]
     parts += [f"of image {image}" if image else "", f"with network {mode}" if mode else ""]
 
     def fn(scene: Scene) -> tuple[bool, str]:
-        found = scene.container(f"{hosts.full_name(host)}/{name}" if host else name)
+        found = scene.container(f"{plan.full_name(host)}/{name}" if host else name)
         right = image in ("", found.image) and mode in ("", found.network_mode)
         return right, f"{name} of {found.image} runs on {found.host}, network {found.network_mode}"
 
     def at_fault(scene: Scene) -> Iterable[str]:
         # A container that is nowhere is missing on its host, or on any.
         there = [it for it in scene.now.containers() if it.name == name]
-        at = [hosts.full_name(host)] if host else [it.name for it in scene.now.hosts]
+        at = [plan.full_name(host)] if host else [it.name for it in scene.now.hosts]
         return [f"{it.host}/{it.name}" for it in there] or at
 
     wanted = " ".join(filter(None, (f"{name} runs", *parts)))
@@ -549,7 +549,7 @@ def built_like(
     which: the parts, named as ``sandbox.compare_bridges`` does; none for all of them.
     ports: the published port of the one, and that of the other, which takes its place.
     """
-    full = hosts.full_name(host)
+    full = plan.full_name(host)
     told = f" in {', '.join(which)}" if which else ""
 
     def facts(scene: Scene, name: str, port: int | None) -> tuple[dict[str, str], dict[str, str]]:
@@ -615,13 +615,13 @@ def in_swarm(host: str, *, manager: bool | None = None) -> Condition:
         right = state.swarm == "active" and manager in (None, state.manager)
         return right, f"its swarm mode is {state.swarm}{now}"
 
-    full = hosts.full_name(host)
+    full = plan.full_name(host)
     return holds(f"{full} is in a swarm{role}", fn, places=[full])
 
 
 def spread(service: str, *, over: Iterable[str]) -> Condition:
     """A service has a task that runs on each of those hosts."""
-    wanted = [hosts.full_name(host) for host in over]
+    wanted = [plan.full_name(host) for host in over]
     task = re.compile(rf"{re.escape(service)}\.\d+\.[a-z0-9]{{25}}")
 
     def its_hosts(scene: Scene) -> set[str]:

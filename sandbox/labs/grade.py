@@ -10,7 +10,8 @@ from dataclasses import replace
 from sandbox import shell
 from sandbox.errors import SandboxError
 from sandbox.guest import agent
-from sandbox.host import text_writer
+from sandbox.hosts.host import text_writer
+from sandbox.hosts.sandbox import Sandbox, down, up
 from sandbox.labs.checking import SETTLE_SECONDS, check, set_up
 from sandbox.labs.checks import UNKNOWN, Finding
 from sandbox.labs.lab import Commands, Lab, Task
@@ -19,8 +20,7 @@ from sandbox.labs.scene import snapshot_of
 from sandbox.labs.submission import Step, Submission
 from sandbox.magic import save
 from sandbox.model.state import Snapshot
-from sandbox.progress import Progress, Quiet
-from sandbox.sandbox import Sandbox, down, up
+from sandbox.steps import Progress, Quiet
 
 __all__ = ["Graded", "grade", "steps_of"]
 

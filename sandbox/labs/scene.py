@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox import hosts
 from sandbox.errors import SandboxError
+from sandbox.hosts import plan
 from sandbox.model.state import Container, HostState, Namespace, Snapshot
 
 if TYPE_CHECKING:
-    from sandbox.host import Host
-    from sandbox.sandbox import Sandbox
+    from sandbox.hosts.host import Host
+    from sandbox.hosts.sandbox import Sandbox
 
 __all__ = ["Answer", "NotThere", "Scene", "look_at", "read_raw", "snapshot_of"]
 
@@ -59,8 +59,8 @@ def snapshot_of(raw: Mapping[str, dict[str, Any]]) -> Snapshot:
     """The snapshot that read_raw's result makes."""
     from sandbox.model.read import read_host
 
-    states = tuple(read_host(name, hosts.address(name), state) for name, state in raw.items())
-    return Snapshot(time.time(), hosts.LAN, states)
+    states = tuple(read_host(name, plan.address(name), state) for name, state in raw.items())
+    return Snapshot(time.time(), plan.LAN, states)
 
 
 def look_at(
@@ -101,7 +101,7 @@ class Scene:
 
     def host(self, name: str) -> HostState:
         """Raises NotThere."""
-        full = hosts.full_name(name)
+        full = plan.full_name(name)
         found = self.now.host(full)
         if found is None:
             raise NotThere(f"there is no host {full}")
@@ -150,7 +150,7 @@ class Scene:
         Raises NotThere.
         """
         if place in self.hosts:
-            return hosts.address(place)
+            return plan.address(place)
         space = self.namespace(place)
         found = [
             ipaddress.ip_interface(address)

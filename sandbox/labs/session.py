@@ -5,45 +5,45 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox import record
 from sandbox.errors import SandboxError
+from sandbox.hosts.sandbox import LAB_MARKER, Sandbox, default_id, find, keep_lab, settled, up
 from sandbox.labs.checking import check, run_commands, set_up
-from sandbox.labs.lab import HINT_COSTS, Lab, Task, load
+from sandbox.labs.lab import HINT_COSTS, Lab, Task
 from sandbox.labs.report import Report, TaskResult
 from sandbox.labs.scene import snapshot_of
 from sandbox.model.state import Snapshot
-from sandbox.progress import Progress, best
-from sandbox.sandbox import LAB_MARKER, Sandbox, default_id, find, keep_lab, settled, up
+from sandbox.steps import Progress, best
 
 if TYPE_CHECKING:
     from sandbox.views.graph import Mark
     from sandbox.views.topology import Topology
 
-__all__ = ["Session", "cost_of", "lab", "next_cost"]
+__all__ = ["Session", "cost_of", "next_cost"]
 
 # Who waits for a check can ask again.
 SETTLE_SECONDS = 2.0
 
 
-def lab(name: str | None = None, learner: str | None = None, *, id: str | None = None) -> Session:
-    """A lab to do here; in a notebook it shows its story, its tasks, and buttons.
+class Displayed(Protocol):
+    """Something that a notebook shows."""
 
-    name: such as ``01-two-tiers``; None for the one of the notebook's folder.
-    learner: your name in your class, as your teacher wrote it; what you build (names, subnets,
-    ports) follows from it. None for the one given before, or for somebody who learns alone.
-
-    Raises SandboxError if there is no such lab.
-    """
-    return Session(load(name, record.learner(learner)), id or default_id())
+    def _repr_mimebundle_(self, **options: Any) -> Any: ...
 
 
 class Session:
-    """One learner's work on a lab. lab: what it is.  id: the sandbox's."""
+    """One learner's work on a lab.
 
-    def __init__(self, lab: Lab, id: str) -> None:
-        self.lab, self.id = lab, id
+    lab: what it is.  id: the sandbox's.  panel: makes what a notebook shows of it.
+    """
+
+    def __init__(
+        self, lab: Lab, id: str, panel: Callable[[Session], Displayed] | None = None
+    ) -> None:
+        self.lab, self.id, self._panel = lab, id, panel
         self._report: Report | None = None
 
     def __repr__(self) -> str:
@@ -58,9 +58,8 @@ class Session:
         return "\n".join([head, "", self.lab.story.strip(), "", *tasks, *asked, score])
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        from sandbox.widgets.lab import panel_of
-
-        return panel_of(self)._repr_mimebundle_(**options) or {"text/plain": repr(self)}
+        shown = self._panel(self)._repr_mimebundle_(**options) if self._panel else None
+        return shown or {"text/plain": repr(self)}
 
     @property
     def seconds(self) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-from sandbox.journey import journey
+from sandbox.hosts.journey import journey
+from sandbox.hosts.sandbox import Sandbox
 from sandbox.model.state import Snapshot
-from sandbox.sandbox import Sandbox
 from sandbox.views.journey import ending_text
-from sandbox.views.live import LiveTopology
 from sandbox.widgets.box import Worker
+from sandbox.widgets.live import LiveTopology
 
 __all__ = ["Follow"]
 

@@ -12,10 +12,10 @@ import mistune
 
 from sandbox import record
 from sandbox.errors import SandboxError
+from sandbox.hosts.sandbox import snapshot
 from sandbox.labs.session import cost_of, next_cost
-from sandbox.sandbox import snapshot
-from sandbox.views.live import LiveTopology
 from sandbox.widgets.box import Worker, in_place_of
+from sandbox.widgets.live import LiveTopology
 
 if TYPE_CHECKING:
     from sandbox.labs.report import Report

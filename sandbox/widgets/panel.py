@@ -12,17 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import ipywidgets as widgets
 
-from sandbox import actions
-from sandbox.actions import Action, HostCommand, Refused
 from sandbox.errors import SandboxError
-from sandbox.events import EngineEvents
 from sandbox.guest import vm
+from sandbox.hosts import actions
+from sandbox.hosts.actions import Action, HostCommand, Refused
+from sandbox.hosts.events import EngineEvents
+from sandbox.hosts.sandbox import Sandbox
 from sandbox.model.difference import steady
 from sandbox.model.state import HostState, Snapshot
-from sandbox.sandbox import Sandbox
-from sandbox.views.console import Console
-from sandbox.views.live import LiveTopology
 from sandbox.widgets.box import Box
+from sandbox.widgets.console import Console
+from sandbox.widgets.live import LiveTopology
 
 __all__ = ["Panel"]
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from sandbox import faults
-from sandbox.faults import FAULTS, STEPS, Fault
-from sandbox.progress import Quiet
-from sandbox.sandbox import Sandbox
+from sandbox.hosts.sandbox import Sandbox
+from sandbox.lessons.shop import FAULTS, STEPS, Calls, Fault, break_shop, calls, look, shop
+from sandbox.steps import Quiet
 from sandbox.widgets.box import Worker
 
 __all__ = ["Practice"]
@@ -65,19 +64,19 @@ class Practice(Worker):
         self._fault = None
         self._guess.value = self._calls.value = ""
         self._say("Opening the shop, and breaking something …")
-        faults.shop(id=self._sandbox.id, progress=Quiet())
+        shop(id=self._sandbox.id, progress=Quiet())
         # Each comes once before any comes again.
         self._left = self._left or list(FAULTS)
         fault = self._choose(self._left)
-        faults.break_shop(fault.name, id=self._sandbox.id)
+        break_shop(fault.name, id=self._sandbox.id)
         self._left.remove(fault)
         self._fault, self._tries = fault, 0
         self._rounds += 1
         self._call()
         self._say("Something is broken. Follow the decision tree, and say what it is.")
 
-    def _call(self) -> faults.Calls:
-        found = faults.calls(id=self._sandbox.id)
+    def _call(self) -> Calls:
+        found = calls(id=self._sandbox.id)
         self._calls.value = found._repr_html_()
         return found
 
@@ -97,7 +96,7 @@ class Practice(Worker):
         assert self._fault
         guessed = next(fault for fault in FAULTS if fault.name == self._guess.value)
         step = _STEPS[guessed.step]
-        said, _ = faults.look(self._sandbox, step)
+        said, _ = look(self._sandbox, step)
         self._tries += 1
         if guessed is self._fault:
             self._at_first_try += self._tries == 1

@@ -11,10 +11,10 @@ import tempfile
 import time
 
 import sandbox
-from sandbox.capacity import density
 from sandbox.engine.vm import VMEngine
-from sandbox.progress import Quiet
+from sandbox.lessons.density import density
 from sandbox.status import status
+from sandbox.steps import Quiet
 from tests.benchmarks import rootless
 from tests.benchmarks.measure import ID, RUNS, seconds, table
 

@@ -7,7 +7,7 @@ to its picture, the containers spread over the hosts.
 import sys
 
 import sandbox
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 from tests.benchmarks.measure import ID, RUNS, seconds, table
 
 

@@ -9,8 +9,8 @@ import sys
 import time
 
 import sandbox
-from sandbox.events import EngineEvents
-from sandbox.progress import Quiet
+from sandbox.hosts.events import EngineEvents
+from sandbox.steps import Quiet
 from sandbox.views.picture import draw
 from tests.benchmarks.measure import ID, RUNS, seconds, table
 

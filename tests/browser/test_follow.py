@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 from tests.browser.notebook import new_cell, open_lesson, run_code_cell
 from tests.hosts import answers, ok
 

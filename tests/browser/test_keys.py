@@ -31,7 +31,7 @@ from sandbox.views.topology import Topology
 Topology(Snapshot(0, "", ()))
 """,
     "live picture": """
-from sandbox.views.live import LiveTopology
+from sandbox.widgets.live import LiveTopology
 LiveTopology()
 """,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 from tests.browser.notebook import new_cell, open_lesson, run_code_cell
 
 ROOT = Path(__file__).parents[2]

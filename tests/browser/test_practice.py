@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 import sandbox
-from sandbox.faults import FAULTS, look
+from sandbox.lessons.shop import FAULTS, look
 from tests.browser.notebook import open_lesson, run_code_cell
 from tests.hosts import ok
 
@@ -35,7 +35,7 @@ def test_a_fault_is_found_by_the_tree_named_and_repaired(practice, sandbox_up, t
     expect(said).to_contain_text("Something is broken.", timeout=180_000)
     expect(practice.locator("table")).to_contain_text("✗")
 
-    steps = sandbox.decision_tree().branches[sandbox.calls().failed]
+    steps = sandbox.lessons.decision_tree().branches[sandbox.lessons.calls().failed]
     [wrong] = [step for step in steps if not look(sandbox_up, step)[1]]
     fault = next(fault for fault in FAULTS if fault.step == wrong.title)
     other = next(it for it in FAULTS if it != fault)

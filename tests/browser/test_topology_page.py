@@ -8,8 +8,8 @@ import pytest
 
 from sandbox.views import topology
 from sandbox.views.graph import Mark
-from sandbox.views.live import LiveTopology
 from sandbox.views.topology import Topology
+from sandbox.widgets.live import LiveTopology
 from tests.unit import snapshots
 
 playwright = pytest.importorskip("playwright.sync_api")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from sandbox.labs import names
-from sandbox.wall import Room
+from sandbox.room.wall import Room
 from tests.room import lab, lesson, report, wall
 
 LAB = names()[0]

@@ -9,10 +9,11 @@ import sys
 
 import pytest
 
-from sandbox import SandboxError, hosts
+from sandbox import SandboxError
 from sandbox.engine import assets, qemu, snapshot
+from sandbox.hosts import plan
 from sandbox.paths import cache_dir
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 from scripts import build_as_docker
 
 
@@ -22,7 +23,7 @@ def test_the_hosts_files_were_built_with_the_rights_of_a_docker_build(hosts_file
         "these rights allow more than a Docker build's"
     )
     base = assets.base(Quiet())
-    used = {base.name, snapshot.path(hosts.recipe(2), base, qemu.accelerator(base)[0]).name}
+    used = {base.name, snapshot.path(plan.recipe(2), base, qemu.accelerator(base)[0]).name}
     # Those of another day may have been built with more.
     if not used <= build_as_docker.built().keys():
         built = subprocess.run(
@@ -56,7 +57,7 @@ def test_a_boot_that_panics_is_tried_again_and_the_last_one_is_told_with_its_las
 
     monkeypatch.setattr(qemu, "spawn", first_without_an_init)
     monkeypatch.setattr(snapshot, "BOOTS", 2)
-    recipe = dataclasses.replace(hosts.recipe(1), key=f"panics {tmp_path}", prepare=panic)
+    recipe = dataclasses.replace(plan.recipe(1), key=f"panics {tmp_path}", prepare=panic)
     base = assets.base(Quiet())
     with pytest.raises(SandboxError, match=r"QEMU ended with status 0 .*\n.*[Kk]ernel panic"):
         snapshot.take(recipe, base, "tcg", Quiet())

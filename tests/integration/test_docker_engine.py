@@ -22,8 +22,8 @@ from sandbox.engine.docker import DockerEngine
 from sandbox.engine.vm import VMEngine
 from sandbox.guest import agent
 from sandbox.paths import run_dir, sandbox_ids, state_dir
-from sandbox.progress import Quiet
 from sandbox.status import doctor, status
+from sandbox.steps import Quiet
 
 ID = f"d{os.getpid()}-{uuid.uuid4().hex[:6]}"
 

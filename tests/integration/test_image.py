@@ -18,10 +18,10 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from sandbox.engine import archive, assets, image, kuryr, qemu, snapshot
-from sandbox.hosts import recipe
+from sandbox.hosts.plan import recipe
 from sandbox.labs.batch import entries
 from sandbox.labs.job import manifests
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 from tests.browser.notebook import new_cell, open_lesson
 from tests.hosts import until
 from tests.labs.test_batch import LAB, hand_in, whole

@@ -367,8 +367,8 @@ def assert_nothing_is_left(world, before):
 
 @pytest.mark.parametrize("when", ["after the state", "while it listens", "while it waits"])
 def test_it_leaves_nothing_whenever_it_is_broken_off(world, at_rest, when, monkeypatch):
-    from sandbox.capture import Capture
-    from sandbox.host import Conversation
+    from sandbox.hosts.capture import Capture
+    from sandbox.hosts.host import Conversation
 
     met = []
 

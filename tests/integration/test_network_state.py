@@ -6,10 +6,10 @@ import random
 import pytest
 
 import sandbox
-from sandbox import actions
+from sandbox.hosts import actions
 from sandbox.magic import run_cell
 from sandbox.model.read import read_host
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 from tests.hosts import until
 from tests.states import capture
 from tests.states.compare import lasting

@@ -17,14 +17,16 @@ import pytest
 from docker import DockerClient
 
 import sandbox
-from sandbox import SandboxError, capabilities, hosts, workshop
+from sandbox import SandboxError
 from sandbox.engine import assets, qemu, snapshot
 from sandbox.engine.vm import VMEngine
-from sandbox.events import EngineEvents
+from sandbox.hosts import capabilities, plan
+from sandbox.hosts.events import EngineEvents
 from sandbox.magic import run_cell
 from sandbox.paths import cache_dir, run_dir, run_root, sandbox_ids, state_dir
-from sandbox.progress import Quiet
+from sandbox.room import workshop
 from sandbox.status import doctor, status
+from sandbox.steps import Quiet
 from tests.hosts import ok, until
 
 pytestmark = pytest.mark.engine
@@ -85,7 +87,7 @@ def test_internet_opens_the_way_to_this_machines_resolver(sandbox_up, own):
 def test_no_name_server_nor_name_of_the_machine_that_built_it_is_on_a_host(sandbox_up):
     said = ok(sandbox_up.host("a"), "cat /etc/resolv.conf; docker run --rm toolbox cat"
               " /etc/resolv.conf; tar -tf /usr/share/wire-by-wire/toolbox.tar")  # fmt: skip
-    assert set(re.findall(r"[0-9]+(?:\.[0-9]+){3}", said)) == {"127.0.0.11", hosts.LAN_GATEWAY}
+    assert set(re.findall(r"[0-9]+(?:\.[0-9]+){3}", said)) == {"127.0.0.11", plan.LAN_GATEWAY}
     assert not re.search("etc/(resolv.conf|hostname)", said.partition("./\n")[2])
 
 
@@ -299,7 +301,7 @@ def test_sandboxes_beside_each_other_share_nothing(fresh, own):
 
 def damage(count):
     """Leave a snapshot of that many hosts that is cut off."""
-    recipe = hosts.recipe(count)
+    recipe = plan.recipe(count)
     base = assets.base(Quiet())
     folder = snapshot.path(recipe, base, qemu.accelerator(base)[0])
     folder.mkdir(exist_ok=True)
@@ -338,15 +340,15 @@ def test_a_disk_that_fills_while_building_says_so_and_is_left_empty(tmp_path):
     base = assets.base(Quiet())
     script = f"""
 import os, pathlib, subprocess
-from sandbox import hosts
+from sandbox.hosts import plan
 from sandbox.engine import assets, qemu, snapshot
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 cache = pathlib.Path(os.environ["WIRE_BY_WIRE_CACHE"])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", cache], check=True)
 (cache / {base.name!r}).symlink_to({str(base)!r})
 assets.NEEDED_BYTES = 0
 try:
-    snapshot.take(hosts.recipe(1), cache / {base.name!r}, "tcg", Quiet())
+    snapshot.take(plan.recipe(1), cache / {base.name!r}, "tcg", Quiet())
 finally:
     print(sorted(p.name for p in cache.iterdir()))
 """
@@ -417,7 +419,7 @@ finally:
 @pytest.mark.timeout(200)
 def test_a_disk_that_fills_under_the_hosts_is_named_and_work_goes_on_with_room(sandbox_up, own):
     base = assets.base(Quiet())
-    folder = snapshot.path(hosts.recipe(2), base, qemu.accelerator(base)[0])
+    folder = snapshot.path(plan.recipe(2), base, qemu.accelerator(base)[0])
     # A folder whose path is short, for the sockets.
     with tempfile.TemporaryDirectory(prefix="w") as private:
         cache = Path(private, "cache")

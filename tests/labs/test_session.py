@@ -6,7 +6,7 @@ import sandbox
 from sandbox import record
 from sandbox.labs import names
 from sandbox.labs.checking import run_commands
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 LAB = names()[0]

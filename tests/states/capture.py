@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import sandbox
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 
 FOLDER = Path(__file__).parent
 # For each scenario the lines that lead to it, each with the host that it runs on.

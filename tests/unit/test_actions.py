@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from docker.errors import APIError
 
-from sandbox import actions
-from sandbox.actions import Refused
+from sandbox.hosts import actions
+from sandbox.hosts.actions import Refused
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from sandbox.advice import QUESTIONS, advise, choose_driver
-from sandbox.comparison import CASES
+from sandbox.lessons.advice import QUESTIONS, advise, choose_driver
+from sandbox.lessons.drivers import CASES
 
 
 @pytest.mark.parametrize(

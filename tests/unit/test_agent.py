@@ -15,7 +15,7 @@ import pytest
 from sandbox.engine import link
 from sandbox.errors import SandboxError
 from sandbox.guest import agent, state
-from sandbox.host import Host
+from sandbox.hosts.host import Host
 from sandbox.shell import argv, failure
 from tests.hosts import until
 

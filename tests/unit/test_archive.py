@@ -10,7 +10,7 @@ from sandbox.engine import archive, assets
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 
 PAGE = archive.PAGE
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import hosts
 from sandbox.engine import assets, child, image, qemu, snapshot
 from sandbox.errors import SandboxError
+from sandbox.hosts import plan
 from sandbox.paths import cache_dir
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 
 
 def build(folder, content=b"x"):
@@ -114,10 +114,10 @@ def test_a_snapshot_goes_with_the_very_build_of_the_base_that_it_was_taken_on(ca
         (base / "root").unlink(missing_ok=True)
         command = [assets.which("mke2fs"), "-q", "-t", "ext4", base / "root", "1M"]
         subprocess.run(command, check=True, capture_output=True)
-        return snapshot.path(hosts.recipe(2), base, "tcg")
+        return snapshot.path(plan.recipe(2), base, "tcg")
 
     first = made_anew()
-    assert snapshot.path(hosts.recipe(2), base, "tcg") == first
+    assert snapshot.path(plan.recipe(2), base, "tcg") == first
     assert made_anew() != first
 
 

@@ -5,13 +5,14 @@ from unittest import mock
 import pytest
 
 import sandbox
-from sandbox import hosts, magic
+from sandbox import magic
 from sandbox.errors import SandboxError
-from sandbox.host import Host
-from sandbox.sandbox import Sandbox
+from sandbox.hosts import plan
+from sandbox.hosts.host import Host
+from sandbox.hosts.sandbox import Sandbox
 
 NAMES = [5, b"x", ["x"], object(), "\0", "Ä", "a b", "../x"]
-BOX = Sandbox("default", mock.Mock(), hosts.recipe(2), internet=False)
+BOX = Sandbox("default", mock.Mock(), plan.recipe(2), internet=False)
 HOST = Host("host-a", "198.18.0.11", "unix:///nowhere", "/nowhere")
 
 CALLS = {
@@ -36,8 +37,8 @@ CALLS = {
     "topology_text": (sandbox.topology_text, [5, "before", b"x", object()]),
     "diff": (lambda it: sandbox.diff(it, it), [None, 5, "before", object()]),
     "firewall": (lambda it: sandbox.firewall("a", since=it), [5, "before", object()]),
-    "break_shop": (sandbox.break_shop, [*NAMES, None, "", {}]),
-    "compare_drivers": (sandbox.compare_drivers, [5, "bridge", [5], [["x"]], object()]),
+    "break_shop": (sandbox.lessons.break_shop, [*NAMES, None, "", {}]),
+    "compare_drivers": (sandbox.lessons.compare_drivers, [5, "bridge", [5], [["x"]], object()]),
     "restore_progress": (sandbox.restore_progress, [5, None, b"x", "", "nosuch", "/proc"]),
     "%%host": (
         lambda it: magic.run_cell(it, "ls\n", print),

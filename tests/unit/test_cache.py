@@ -11,7 +11,7 @@ from sandbox.engine import assets
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
 from sandbox.paths import TAG, cache_dir, marked, state_dir
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 from tests.alive import alive
 
 

@@ -129,6 +129,6 @@ def test_interrupt_is_one_line(monkeypatch, capsys):
     def interrupt(**_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sandbox.sandbox.reset", interrupt)
+    monkeypatch.setattr("sandbox.hosts.sandbox.reset", interrupt)
     assert main(["reset"]) == 130
     assert capsys.readouterr().err == "sandbox: interrupted\n"

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import pytest
 from docker.errors import APIError
 
-from sandbox import hosts
 from sandbox.__main__ import main
 from sandbox.engine import docker
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
+from sandbox.hosts import plan
 from sandbox.paths import sandbox_ids, state_dir
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 from tests.alive import alive
 
 pytestmark = pytest.mark.usefixtures("sockets")
@@ -83,7 +83,7 @@ def test_a_start_on_another_docker_does_not_forget_the_first(monkeypatch):
     record = on_docker("mine")
     before = record.read_text()
     with pytest.raises(SandboxError, match=r"/none/docker\.sock") as caught:
-        DockerEngine().start("mine", hosts.recipe(1), internet=False, progress=Quiet())
+        DockerEngine().start("mine", plan.recipe(1), internet=False, progress=Quiet())
     assert "down --id mine" in caught.value.fix
     assert record.read_text() == before
 

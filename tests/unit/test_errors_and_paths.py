@@ -2,7 +2,8 @@ import stat
 
 import pytest
 
-from sandbox import paths, progress
+from sandbox import paths
+from sandbox import steps as progress
 from sandbox.errors import SandboxError
 
 

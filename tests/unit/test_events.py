@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from sandbox import events
-from sandbox.events import EngineEvents
+from sandbox.hosts import events
+from sandbox.hosts.events import EngineEvents
 
 
 class Stream:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from sandbox.wall import items
+from sandbox.room.wall import items
 
 TEXT = (Path(__file__).parents[2] / "lessons/for-instructors.md").read_text()
 AGENDAS = re.findall(r"^### (.+)\n\n((?:\|.*\n)+)", TEXT, re.MULTILINE)

@@ -9,7 +9,7 @@ SETUP = """
 import os, threading, time
 import sandbox
 import sandbox.magic as magic
-from sandbox.host import Host
+from sandbox.hosts.host import Host
 from sandbox.guest import agent
 path = os.path.join({folder!r}, "agent.sock")
 kept, os.path.dirname = os.path.dirname, lambda _: {folder!r}

@@ -17,7 +17,7 @@ from scapy.packet import Raw
 
 import sandbox
 from sandbox.guest import capture
-from sandbox.journey import journey
+from sandbox.hosts.journey import journey
 from sandbox.model.follow import follow
 from sandbox.model.journey import Evidence, Probe, Sent, Sight
 from sandbox.model.packet import Flow, dissect
@@ -563,7 +563,7 @@ def test_two_journeys_part_where_one_is_dropped():
 )
 def test_what_cannot_be_sent_is_said_before_anything_is(monkeypatch, options, words):
     # The package has the function of that name in the module's place.
-    monkeypatch.setattr(sys.modules["sandbox.journey"], "running", lambda _: None)
+    monkeypatch.setattr(sys.modules["sandbox.hosts.journey"], "running", lambda _: None)
     with pytest.raises(sandbox.SandboxError, match=words):
         journey("host-a", "host-b", **options)
 

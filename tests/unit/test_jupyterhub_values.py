@@ -12,7 +12,7 @@ import yaml
 
 from sandbox.__main__ import _parser, _wall
 from sandbox.labs.job import USER
-from sandbox.workshop import MEMORY, SESSION, SHARE
+from sandbox.room.workshop import MEMORY, SESSION, SHARE
 
 ROOT = Path(__file__).parents[2]
 # Where the image has the course, and what is unpacked there.
@@ -171,7 +171,7 @@ def test_the_walls_command_is_one_and_its_room_is_on_the_volume(container):
 
 
 def test_the_wall_is_told_all_that_it_asks_of_a_hub(told):
-    assert {*told} == {*re.findall(r"\bJUPYTERHUB_\w+", text("sandbox/wall.py"))}
+    assert {*told} == {*re.findall(r"\bJUPYTERHUB_\w+", text("sandbox/room/wall.py"))}
 
 
 def test_the_wall_listens_where_the_hub_and_its_proxy_look_for_it(wall, container, told):

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 import sandbox
-from sandbox import hosts as host_plan
 from sandbox.engine import choose
 from sandbox.engine.base import EngineState, OtherSandbox, Site
-from sandbox.host import Host
-from sandbox.progress import Quiet
+from sandbox.hosts import plan
+from sandbox.hosts.host import Host
+from sandbox.steps import Quiet
 
 
 class Engine:
@@ -108,7 +108,7 @@ def test_another_way_out_does_not_replace_them(engine, internet):
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_the_explicit_word_replaces(engine, count):
     engine.made_by = "another version"
-    assert sandbox.up(count, fresh=True, progress=Quiet()).hosts == host_plan.names(count)
+    assert sandbox.up(count, fresh=True, progress=Quiet()).hosts == plan.names(count)
     assert engine.done == ["replaced"]
 
 

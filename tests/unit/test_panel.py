@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sandbox.actions import Refused
+from sandbox.hosts.actions import Refused
 from sandbox.model.read import unreachable
 from sandbox.widgets.panel import Panel
 from tests.hosts import until
@@ -102,7 +102,7 @@ def test_a_terminal_opens_once_a_shell_was_proved_to_start(panel, monkeypatch, w
             raise Refused("container", "Container web is not running.")
         return "It opens."
 
-    monkeypatch.setattr("sandbox.actions.perform", perform)
+    monkeypatch.setattr("sandbox.hosts.actions.perform", perform)
     name = panel.fields["container"].value
     panel._guarded(panel._on_container_terminal, {})
     until("it is answered", lambda: panel.console.answered == 1, 10)

@@ -4,9 +4,8 @@ import time
 
 import pytest
 
-from sandbox import faults
 from sandbox.errors import SandboxError
-from sandbox.faults import FAULTS, Calls
+from sandbox.lessons.shop import FAULTS, Calls
 from sandbox.widgets.practice import Practice
 
 
@@ -27,10 +26,13 @@ class Shop:
 @pytest.fixture
 def shop(monkeypatch):
     shop = Shop()
-    monkeypatch.setattr(faults, "shop", lambda **_: None)
-    monkeypatch.setattr(faults, "break_shop", shop.break_shop)
-    monkeypatch.setattr(faults, "calls", lambda **_: Calls({"a call": "it failed"}))
-    monkeypatch.setattr(faults, "look", lambda _sandbox, step: (step.whole, True))
+    for name, stand_in in {
+        "shop": lambda **_: None,
+        "break_shop": shop.break_shop,
+        "calls": lambda **_: Calls({"a call": "it failed"}),
+        "look": lambda _sandbox, step: (step.whole, True),
+    }.items():
+        monkeypatch.setattr(f"sandbox.widgets.practice.{name}", stand_in)
     return shop
 
 

@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
-from sandbox import record, wall
+from sandbox import record
 from sandbox.engine import companion, docker
 from sandbox.engine.daemon import Daemon
 from sandbox.errors import SandboxError
 from sandbox.paths import data_dir, run_dir, state_dir
-from sandbox.progress import Quiet
+from sandbox.room import wall
+from sandbox.steps import Quiet
 from tests.alive import alive
 
 START = {"host-a": {}}

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -18,42 +19,77 @@ from scripts import cheat_sheet, lab_notebooks
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sandbox"
-# Which layer a module belongs to; it imports from its own layer or lower ones.
-LAYERS = {
-    "errors": 0, "memory": 0, "paths": 0, "progress": 0, "shell": 0, "guest": 0,
-    "command": 1, "engine": 1, "record": 1, "share": 1,
-    "hosts": 2, "host": 2, "capabilities": 3, "model": 3, "actions": 3, "sandbox": 4, "status": 5,
-    "questions": 5, "magic": 5, "events": 5, "views": 5, "workshop": 5,
-    "capture": 5,
-    "advice": 6, "comparison": 6, "capacity": 6, "faults": 6, "journey": 6,
-    "labs": 7, "widgets": 7, "show": 8, "wall": 8, "report": 8,
-    "__init__": 9, "__main__": 10,
-}  # fmt: skip
-MAY_IMPORT_DOCKER = {"engine", "host", "hosts", "actions"}
+# From the ground up: a room knows those of the lines above its own, and no other of its line.
+LAYERS = [
+    {"errors", "guest", "memory", "steps"},
+    {"paths", "shell"},
+    {"command", "engine", "model", "record"},
+    {"views"},
+    {"hosts"},
+    {"lessons", "magic", "status"},
+    {"labs"},
+    {"course", "widgets"},
+    {"report", "room", "show"},
+    {"__init__"},
+    {"__main__"},
+]
+MAY_IMPORT_DOCKER = {"engine", "hosts"}
 NOTEBOOKS = sorted(ROOT.glob("lessons/*.ipynb"))
 
 
-def modules():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield path, path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def room(module):
+    """The folder or the file at the root of the package that a module is in."""
+    return [*module.split("."), "__init__"][1]
 
 
-def imports(path):
+def imported_by(path, names):
+    """What a file imports, in functions and for types too: modules of ours, and other packages."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            # What is no module is a name that the package itself has.
+            found |= {name if name in names else node.module for name in whole}
+    return found
 
 
-@pytest.mark.parametrize(("path", "name"), list(modules()), ids=str)
-def test_imports_go_down_the_layers(path, name):
-    for imported in imports(path):
-        top, *rest = imported.split(".")
-        if top == "sandbox" and rest and rest[0] in LAYERS:
-            assert LAYERS[rest[0]] <= LAYERS[name], f"{name} imports {imported}"
-        if top == "docker":
-            assert name in MAY_IMPORT_DOCKER, f"{name} imports docker"
+@pytest.fixture(scope="module")
+def imports():
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in PACKAGE.rglob("*.py")
+    }
+    return {name: imported_by(path, paths) for name, path in paths.items()}
+
+
+def test_every_room_has_its_layer(imports):
+    assert {room(name) for name in imports} == set().union(*LAYERS)
+
+
+def test_imports_go_down_the_layers(imports):
+    level = {name: at for at, names in enumerate(LAYERS) for name in names}
+    upward = [
+        f"{name} imports {found}"
+        for name, all_found in imports.items()
+        for found in all_found & imports.keys()
+        if room(found) != room(name) and level[room(found)] >= level[room(name)]
+    ]
+    assert not upward
+
+
+def test_no_modules_import_each_other(imports):
+    ours = {name: found & imports.keys() - {name} for name, found in imports.items()}
+    # It raises CycleError, which names the circle.
+    assert len([*TopologicalSorter(ours).static_order()]) == len(imports)
+
+
+def test_only_engines_and_hosts_know_the_docker_sdk(imports):
+    know = {
+        name for name, found in imports.items() if any(re.match(r"docker\b", it) for it in found)
+    }
+    assert {room(name) for name in know} <= MAY_IMPORT_DOCKER
 
 
 def test_conda_and_pip_install_the_same():

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from sandbox import SandboxError, outcome, predict, questions, quiz, record
+from sandbox import SandboxError, outcome, predict, quiz, record
+from sandbox.lessons import questions
 
 ROOT = Path(__file__).parents[2]
 GOOD = """

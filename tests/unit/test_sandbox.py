@@ -9,29 +9,29 @@ from unittest import mock
 import pytest
 
 import sandbox
-import sandbox.sandbox as sandboxes
-from sandbox import hosts, record
+import sandbox.hosts.sandbox as sandboxes
+from sandbox import record
 from sandbox.__main__ import main
 from sandbox.engine import assets
 from sandbox.engine import choose as engines
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
-from sandbox.host import Result
+from sandbox.hosts import plan
+from sandbox.hosts.host import Result
 from sandbox.labs import names, session
 from sandbox.labs.grade import grade
 from sandbox.labs.lab import load
 from sandbox.labs.submission import Submission
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 
 
 def test_the_public_surface_is_pinned():
     assert sandbox.__all__ == [
-        "CellFailed", "Comparison", "Density", "Difference", "Host", "Outcome", "Result", "Sandbox",
-        "SandboxError", "Snapshot", "break_shop", "calls", "choose_driver", "compare_bridges",
-        "compare_drivers", "compare_journeys", "decision_tree", "density", "diff", "dissect",
-        "down", "find", "firewall", "follow", "host", "journey", "lab", "my_progress",
-        "outcome", "panel", "practice", "predict", "quiz", "reset", "restore_progress",
-        "share_progress", "shop", "snapshot", "stop_sharing", "topology", "topology_text", "up",
+        "CellFailed", "Host", "Sandbox", "SandboxError", "Snapshot", "compare_bridges",
+        "compare_journeys", "diff", "dissect", "down", "find", "firewall", "follow", "host",
+        "journey", "lab", "my_progress", "outcome", "panel", "practice", "predict", "quiz",
+        "reset", "restore_progress", "share_progress", "snapshot", "stop_sharing", "topology",
+        "topology_text", "up",
     ]  # fmt: skip
 
 
@@ -43,9 +43,9 @@ def test_importing_it_loads_nothing_heavy():
 
 
 def test_subnets_of_hosts_and_lan_never_overlap():
-    subnets = [ipaddress.ip_network(hosts.LAN), ipaddress.ip_network("198.19.255.0/24")]
-    for name in hosts.names(4):
-        for argument in hosts.dockerd_arguments(name):
+    subnets = [ipaddress.ip_network(plan.LAN), ipaddress.ip_network("198.19.255.0/24")]
+    for name in plan.names(4):
+        for argument in plan.dockerd_arguments(name):
             if "bip=" in argument or "base=" in argument:
                 text = argument.split("base=")[-1].split("bip=")[-1].split(",")[0]
                 subnets.append(ipaddress.ip_interface(text).network)
@@ -56,7 +56,7 @@ def test_subnets_of_hosts_and_lan_never_overlap():
 
 @pytest.mark.parametrize("name", ["a", "A", "host-a", " host-a "])
 def test_a_host_has_a_short_name_too(name):
-    assert hosts.full_name(name) == "host-a"
+    assert plan.full_name(name) == "host-a"
 
 
 @pytest.mark.parametrize("count", [0, 5, -1, "2", 1.0])
@@ -81,7 +81,7 @@ def test_an_unknown_engine_is_one_message(monkeypatch):
 def test_a_wrong_time_until_a_pause_is_one_message(monkeypatch, cache, seconds):
     monkeypatch.setenv("SANDBOX_IDLE_SECONDS", seconds)
     with pytest.raises(SandboxError, match="SANDBOX_IDLE_SECONDS is"):
-        VMEngine().start("x", hosts.recipe(1), internet=False, progress=Quiet())
+        VMEngine().start("x", plan.recipe(1), internet=False, progress=Quiet())
 
 
 def test_nothing_installed_says_what_to_install(monkeypatch, cache):
@@ -162,7 +162,7 @@ def hosts_of_a_lab(monkeypatch):
     engine = mock.Mock(name="engine", remove=mock.Mock(side_effect=Removed),
                        reset=mock.Mock(side_effect=Removed))  # fmt: skip
     engine.name = "vm"
-    found = sandboxes.Sandbox(sandboxes.default_id(), engine, hosts.recipe(2), internet=False)
+    found = sandboxes.Sandbox(sandboxes.default_id(), engine, plan.recipe(2), internet=False)
     monkeypatch.setattr(found, "host", OneHost(MARK).host)
     monkeypatch.setattr(sandboxes, "find", lambda _id=None: found)
     monkeypatch.setattr(engines, "remove", engine.remove)
@@ -260,6 +260,6 @@ def test_another_labs_start_asks_too_and_its_own_does_not(monkeypatch):
     monkeypatch.setattr(session, "find", lambda _id: OneHost(MARK))
     monkeypatch.setattr(session, "up", mock.Mock(side_effect=AssertionError("it was replaced")))
     with pytest.raises(SandboxError, match=r'lab\("02-.*"\).start\(leave_lab=True\)'):
-        session.lab(names()[1], "ada").start()
+        sandbox.lab(names()[1], "ada").start()
     with pytest.raises(AssertionError, match="it was replaced"):
-        session.lab("01-two-tiers", "ada").start()
+        sandbox.lab("01-two-tiers", "ada").start()

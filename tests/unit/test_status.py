@@ -13,7 +13,7 @@ from sandbox import status as module
 from sandbox.engine import companion
 from sandbox.engine.vm import LAST, VMEngine
 from sandbox.errors import SandboxError
-from sandbox.host import Host
+from sandbox.hosts.host import Host
 from sandbox.paths import state_dir
 
 

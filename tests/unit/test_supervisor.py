@@ -17,7 +17,7 @@ from sandbox.engine.control import CONTROL, Settings
 from sandbox.engine.supervisor import Supervisor
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
-from sandbox.host import Host
+from sandbox.hosts.host import Host
 from sandbox.paths import run_dir, state_dir
 from tests.hosts import until
 

@@ -653,7 +653,7 @@ def test_a_page_that_cannot_be_saved_is_one_message(tmp_path):
 
 
 def test_the_widget_keeps_places_and_marks_changes():
-    from sandbox.views.live import LiveTopology
+    from sandbox.widgets.live import LiveTopology
 
     live = LiveTopology(snapshots.lesson(client=False), detail="full")
     before = live.positions["full"].places
@@ -667,7 +667,7 @@ def test_the_widget_keeps_places_and_marks_changes():
 
 
 def test_places_are_kept_when_changes_are_marked_since_an_older_snapshot():
-    from sandbox.views.live import LiveTopology
+    from sandbox.widgets.live import LiveTopology
 
     oldest = snapshots.lesson(client=False)
     live = LiveTopology(oldest)
@@ -692,7 +692,7 @@ def test_the_last_pictures_places_are_kept_whatever_is_marked(oldest, last, now)
 
 
 def test_an_empty_widget_shows_its_first_snapshot_without_changes():
-    from sandbox.views.live import LiveTopology
+    from sandbox.widgets.live import LiveTopology
 
     live = LiveTopology()
     live.show(snapshots.lesson())

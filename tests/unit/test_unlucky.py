@@ -11,7 +11,7 @@ from sandbox.__main__ import main
 from sandbox.engine import assets, qemu
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir, refused, state_dir
-from sandbox.progress import Quiet
+from sandbox.steps import Quiet
 
 UNSHARE = ["unshare", "--mount", *(["--user", "--map-root-user"] if os.getuid() else [])]
 # A mount of their own for the cache: read-only, or full to the last byte.

@@ -16,9 +16,10 @@ from typing import ClassVar
 import pytest
 
 import sandbox
-from sandbox import record, share
-from sandbox import wall as served
+from sandbox import record
 from sandbox.labs import names
+from sandbox.room import share
+from sandbox.room import wall as served
 from tests.room import lab, lesson, report, wall
 
 LAB = names()[0]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import workshop
 from sandbox.__main__ import main
 from sandbox.errors import SandboxError
+from sandbox.room import workshop
 
 
 @pytest.fixture

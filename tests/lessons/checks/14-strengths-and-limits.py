@@ -1,11 +1,12 @@
 """Lesson 14: what is compared without its digits, and what its tables say of options."""
 
+import sys
+
 import pytest
 from between_cells import after
 
-import sandbox
-from sandbox import capacity
 from sandbox.errors import SandboxError
+from sandbox.lessons import density
 from tests.hosts import ok
 
 # The cell before the last, which puts the hosts back as new.
@@ -16,14 +17,14 @@ QUIZ = "quizzes/14-strengths-and-limits.toml"
 @after("pgrep -c containerd-shim")
 def density_counts_what_runs_and_stops_before_the_memory_ends(a, b):
     with pytest.raises(SandboxError, match="new network crowd") as caught:
-        sandbox.density(1)
+        density(1)
     assert "already exists" in caught.value.why
     said = r"host-b has \d+ MiB of memory left after 0 containers"
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SandboxError, match=said):
-        patch.setattr(capacity, "SPARE_MIB", 10**6)
-        sandbox.density(2, host="b")
+        patch.setattr(sys.modules["sandbox.lessons.density"], "SPARE_MIB", 10**6)
+        density(2, host="b")
     ok(b, "docker network rm crowd")
-    found = sandbox.density(2, host="b")
+    found = density(2, host="b")
     assert len(found.seconds) == len(found.memory) == 2
     assert all(0 < seconds < 60 for seconds in found.seconds)
     names = ok(b, "docker ps --filter network=crowd --format '{{.Names}}' | sort").split()

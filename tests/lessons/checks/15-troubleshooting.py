@@ -9,15 +9,15 @@ from between_cells import after
 
 import sandbox
 from sandbox.errors import SandboxError
-from sandbox.faults import CALLS, FAULTS, STEPS, look
+from sandbox.lessons.shop import CALLS, FAULTS, STEPS, look
 from tests.hosts import ok
 
 # The cell before the last, which puts the hosts back as new.
 QUIZ = "quizzes/15-troubleshooting.toml"
 BY_NAME = {fault.name: fault for fault in FAULTS}
-BRANCHES = sandbox.decision_tree().branches
+BRANCHES = sandbox.lessons.decision_tree().branches
 # Where the lesson itself makes two of the faults, and repairs them.
-SMALL = 'sandbox.break_shop("large answers")'
+SMALL = 'break_shop("large answers")'
 OVERLAP = "docker network create --subnet 198.18.0.8/29 vpn > /dev/null"
 LESSON = Path(__file__).parents[3] / "lessons/15-troubleshooting.ipynb"
 
@@ -43,7 +43,7 @@ def cells_from(text):
 
 def found_in_the_lesson(fault, cells):
     """Whether the cells make the calls fail that it should and repair it, and the tree finds it."""
-    printed = next(output for source, output in cells if "sandbox.calls()" in source)
+    printed = next(output for source, output in cells if "calls()" in source)
     assert {call.title for call in CALLS if f"✗ {call.title}" in printed} == fault.fails
     repairs = [command for source, _ in cells for command in source.splitlines()]
     assert set(fault.repair) <= set(repairs)
@@ -67,20 +67,20 @@ def the_decision_tree_finds_each_other_fault_and_its_repair_leaves_a_whole_shop(
     for fault in FAULTS:
         if fault.name in ("large answers", "overlap"):
             continue
-        sandbox.break_shop(fault.name)
-        made = sandbox.calls()
+        sandbox.lessons.break_shop(fault.name)
+        made = sandbox.lessons.calls()
         assert made.failed == fault.fails, f"{fault.name}\n{made}"
         assert wrong_steps(BRANCHES[made.failed]) == [fault.step]
         # A repair that leaves something makes the next fault's calls fail otherwise.
         for command in fault.repair:
             ok(hosts[fault.host], command)
-    assert sandbox.calls().failed == set()
+    assert sandbox.lessons.calls().failed == set()
     assert wrong_steps(STEPS) == []
 
 
 @after(QUIZ)
 def the_small_path_is_none_to_the_host_nor_to_a_network_with_an_mtu_that_fits(a, b):
-    sandbox.break_shop("large answers")
+    sandbox.lessons.break_shop("large answers")
     ok(a, "docker network create -o com.docker.network.driver.mtu=1400 small")
     for name, options in (
         ("own", "--network host toolbox serve 8081"),
@@ -99,6 +99,6 @@ def the_small_path_is_none_to_the_host_nor_to_a_network_with_an_mtu_that_fits(a,
 def calls_to_no_shop_are_not_made(a, b):
     ok(a, "docker rm -f web client")
     with pytest.raises(SandboxError, match="No shop is open"):
-        sandbox.calls()
+        sandbox.lessons.calls()
     with pytest.raises(SandboxError, match="No shop is open"):
-        sandbox.break_shop("overlap")
+        sandbox.lessons.break_shop("overlap")

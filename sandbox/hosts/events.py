@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sandbox.host import Host
+    from sandbox.hosts.host import Host
 
 __all__ = ["EngineEvents"]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from sandbox import hosts
 from sandbox.errors import SandboxError
+from sandbox.hosts import plan
 from sandbox.model.journey import Evidence, Probe, Sent, Sight
 from sandbox.model.packet import dissect
 from sandbox.model.read import read_host
@@ -20,7 +20,7 @@ from sandbox.model.state import Snapshot
 from sandbox.model.trace import Pass, Question, read_passes
 
 if TYPE_CHECKING:
-    from sandbox.host import Conversation
+    from sandbox.hosts.host import Conversation
     from sandbox.model.state import Container, Namespace
 
 __all__ = ["Capture"]
@@ -55,8 +55,8 @@ class Capture:
         raw = self._of_each(lambda it: it.hear(READY_SECONDS)["state"])
         self.snapshot = Snapshot(
             taken,
-            hosts.LAN,
-            tuple(read_host(name, hosts.address(name), found) for name, found in raw.items()),
+            plan.LAN,
+            tuple(read_host(name, plan.address(name), found) for name, found in raw.items()),
         )
         # Process ids by inode: one that is in the namespace.
         self._pids = {
@@ -83,7 +83,7 @@ class Capture:
                     fix=f"start it on {container.host}: docker start {container.name}",
                 )
             return self._spaces[container.namespace]
-        found = self._spaces.get(name) or self._spaces.get(hosts.full_name(name))
+        found = self._spaces.get(name) or self._spaces.get(plan.full_name(name))
         if found is None:
             known = [f"{it.host}/{it.name}" for it in self.snapshot.containers()]
             known += [host.name for host in self.snapshot.hosts]
@@ -95,7 +95,7 @@ class Capture:
 
     def _container(self, name: str) -> Container | None:
         host, separator, rest = name.partition("/")
-        found = self.snapshot.host(hosts.full_name(host)) if separator else None
+        found = self.snapshot.host(plan.full_name(host)) if separator else None
         return found.container(rest) if found else None
 
     def resolve(self, source: str, destination: str, network: str | None) -> tuple[str, str]:
@@ -107,13 +107,13 @@ class Capture:
                 fix="Leave network= out, or write a container as host-a/web.",
             )
         if destination == OUTSIDE:
-            return hosts.LAN_GATEWAY, ""
+            return plan.LAN_GATEWAY, ""
         with contextlib.suppress(ValueError):
             return str(ipaddress.ip_address(destination)), ""
         if "/" in destination or destination in self._spaces:
             return self._address(source, destination, network), ""
         with contextlib.suppress(SandboxError):
-            return hosts.address(self.namespace(destination).id), ""
+            return plan.address(self.namespace(destination).id), ""
         answer = self._conversations[space.host].ask(
             {
                 "do": "resolve",
@@ -135,7 +135,7 @@ class Capture:
         space = self.namespace(destination)
         container = self._container(destination)
         if space.kind == "host":
-            return hosts.address(space.host)
+            return plan.address(space.host)
         if container is None:
             found = [a for it in space.interfaces if it.kind != "loopback" for a in it.assigned]
             if not found:

@@ -14,7 +14,7 @@ from sandbox.errors import SandboxError, written
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from sandbox.host import Host
+    from sandbox.hosts.host import Host
 
 __all__ = [
     "DRIVERS",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.questions import Asked
+from sandbox.lessons.questions import Asked
 
 if TYPE_CHECKING:
     from ipywidgets import Widget

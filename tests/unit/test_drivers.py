@@ -2,9 +2,10 @@
 
 import pytest
 
-from sandbox import SandboxError, compare_drivers
-from sandbox.comparison import Comparison, Measured
-from sandbox.views.comparison import table
+from sandbox import SandboxError
+from sandbox.lessons import compare_drivers
+from sandbox.lessons.drivers import Comparison, Measured
+from sandbox.views.table import table
 
 FOUND = Comparison(
     (

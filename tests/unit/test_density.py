@@ -3,8 +3,8 @@
 import pytest
 
 import sandbox
-from sandbox.capacity import Density
 from sandbox.errors import SandboxError
+from sandbox.lessons.density import Density
 
 MEASURED = Density((0.5, 0.7, 0.9, 1.1), (6.0, 12.0, 18.0, 24.0))
 
@@ -33,5 +33,5 @@ def test_the_chart_is_a_picture_and_a_text():
 @pytest.mark.parametrize("count", [0, -1, 501, "5", 2.5])
 def test_a_count_that_no_host_could_hold_is_refused(count):
     with pytest.raises(SandboxError, match="cannot be asked for") as caught:
-        sandbox.density(count)
+        sandbox.lessons.density(count)
     assert "1 to 500" in caught.value.fix

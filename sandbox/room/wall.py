@@ -28,11 +28,11 @@ import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
+from sandbox.course import lessons, title
 from sandbox.errors import SandboxError, course
-from sandbox.labs.course import lessons, title
 from sandbox.labs.lab import load, names
 from sandbox.paths import make_private
-from sandbox.share import LONGEST_NAME, NAME
+from sandbox.room.share import LONGEST_NAME, NAME
 from sandbox.views.page import FRONTEND, template
 
 __all__ = ["Item", "Room", "items", "serve"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.engine.base import Recipe, Site
 from sandbox.errors import SandboxError, advice, expect
-from sandbox.progress import Progress
+from sandbox.steps import Progress
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -10,15 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.actions import Action, execute, perform, run
 from sandbox.errors import SandboxError, expect
+from sandbox.hosts.actions import Action, execute, perform, run
+from sandbox.hosts.sandbox import Sandbox, as_new, running, settled
 from sandbox.model.difference import diff
-from sandbox.progress import Quiet, best
-from sandbox.sandbox import Sandbox, as_new, running, settled
+from sandbox.steps import Quiet, best
 
 if TYPE_CHECKING:
     from sandbox.model.state import Interface, Snapshot
-    from sandbox.views.comparison import Chart
+    from sandbox.views.table import Chart
 
 __all__ = ["CASES", "Case", "Comparison", "Measured", "compare_drivers"]
 
@@ -109,7 +109,7 @@ class Comparison:
     measured: tuple[Measured, ...]
 
     def __repr__(self) -> str:
-        from sandbox.views.comparison import table
+        from sandbox.views.table import table
 
         return table({found.driver: found.facts for found in self.measured})
 
@@ -120,7 +120,7 @@ class Comparison:
 
     def chart(self) -> Chart:
         """Round trips and throughputs as bars."""
-        from sandbox.views.comparison import Chart
+        from sandbox.views.table import Chart
 
         return Chart(
             {

@@ -7,14 +7,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox import actions
 from sandbox.errors import SandboxError, written
-from sandbox.progress import best
-from sandbox.sandbox import running
+from sandbox.hosts import actions
+from sandbox.hosts.sandbox import running
+from sandbox.steps import best
 
 if TYPE_CHECKING:
-    from sandbox.host import Host
-    from sandbox.views.comparison import Lines
+    from sandbox.hosts.host import Host
+    from sandbox.views.table import Lines
 
 __all__ = ["Density", "density"]
 
@@ -52,7 +52,7 @@ class Density:
 
     def chart(self) -> Lines:
         """Memory and start time by number of containers."""
-        from sandbox.views.comparison import Lines
+        from sandbox.views.table import Lines
 
         return Lines({"memory in use, MiB": self.memory, "start, s": self.seconds}, "containers")
 

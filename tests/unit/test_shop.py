@@ -2,11 +2,10 @@
 
 import pytest
 
-import sandbox
-from sandbox import faults
 from sandbox.errors import SandboxError
-from sandbox.faults import CALLS, FAULTS, STEPS, Calls
-from sandbox.host import Result
+from sandbox.hosts.host import Result
+from sandbox.lessons import break_shop, decision_tree
+from sandbox.lessons.shop import CALLS, FAULTS, STEPS, Calls, _words
 
 
 def test_each_fault_has_a_question_of_its_own_and_each_question_a_fault():
@@ -20,7 +19,7 @@ def test_each_fault_makes_some_call_fail_and_no_fault_all():
 
 
 def test_the_tree_shows_every_question_with_its_command():
-    text, markdown = repr(sandbox.decision_tree()), sandbox.decision_tree()._repr_markdown_()
+    text, markdown = repr(decision_tree()), decision_tree()._repr_markdown_()
     for step in STEPS:
         assert step.command in text
         assert f"| **{step.title}** | {step.ask} |" in markdown
@@ -50,10 +49,10 @@ def test_calls_are_listed_with_what_those_that_failed_said():
     ],
 )  # fmt: skip
 def test_the_last_words_of_a_call_leave_out_how_long_it_took(result, words):
-    assert faults._words(result) == words
+    assert _words(result) == words
 
 
 def test_a_fault_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(SandboxError, match="'fire' is no fault") as caught:
-        sandbox.break_shop("fire")
+        break_shop("fire")
     assert "overlap" in caught.value.fix

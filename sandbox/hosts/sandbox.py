@@ -9,14 +9,15 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from sandbox import capabilities, hosts, record
+from sandbox import record
 from sandbox.engine import choose as engines
 from sandbox.engine import companion
 from sandbox.engine.base import OtherSandbox
 from sandbox.errors import SandboxError, advice, default_id, expect, setting, written
-from sandbox.host import Host
+from sandbox.hosts import capabilities, plan
+from sandbox.hosts.host import Host
 from sandbox.paths import ID, explained
-from sandbox.progress import Progress, best
+from sandbox.steps import Progress, best
 
 if TYPE_CHECKING:
     from sandbox.engine.base import Engine, Recipe
@@ -61,21 +62,21 @@ class Sandbox:
         self._engine, self._recipe = engine, recipe
 
     def __repr__(self) -> str:
-        listed = ", ".join(f"{name} {hosts.address(name)}" for name in self.hosts)
+        listed = ", ".join(f"{name} {plan.address(name)}" for name in self.hosts)
         return f"<Sandbox {self.id}: {listed}>"
 
     def host(self, name: str) -> Host:
         """The host of that name, ``a`` or ``host-a``. Raises SandboxError if there is none."""
-        full = hosts.full_name(name)
+        full = plan.full_name(name)
         if full not in self.hosts:
             fix = f"it has {', '.join(self.hosts)}"
-            if full in (most := hosts.names(hosts.MOST_HOSTS)):
+            if full in (most := plan.names(plan.MOST_HOSTS)):
                 more = as_new(self.id, most.index(full) + 1, self.internet)
                 fix += f"; to replace all that is in it by a sandbox that has it: {more}"
             raise SandboxError(f"There is no host {name!r} in this sandbox.", fix=fix)
         return Host(
             full,
-            hosts.address(full),
+            plan.address(full),
             self._engine.host_url(self.id, full),
             self._engine.agent_path(self.id, full),
             lambda: self._engine.last_words(self.id),
@@ -89,7 +90,7 @@ class Sandbox:
         taken = time.time()
         with ThreadPoolExecutor() as pool:
             states = tuple(pool.map(self._state, names or self.hosts))
-        return Snapshot(taken, hosts.LAN, states)
+        return Snapshot(taken, plan.LAN, states)
 
     def _state(self, name: str) -> HostState:
         from sandbox.model.read import read_host, unreachable
@@ -151,15 +152,15 @@ def up(
     be replaced: it has fewer hosts, the other ``internet``, or was started by another version of
     the course. It then goes on as it is.
     """
-    from sandbox import hosts as host_plan
+    from sandbox.hosts import plan
 
     sandbox_id = _checked(id)
     needs = capabilities.checked(needs)
     shown = progress or best()
-    recipe = host_plan.recipe(hosts)
+    recipe = plan.recipe(hosts)
     found = find(sandbox_id)
     if found and not fresh and found.internet == internet and len(found.hosts) >= hosts:
-        recipe = host_plan.recipe(len(found.hosts))
+        recipe = plan.recipe(len(found.hosts))
     if not found and not fresh and companion.unreachable(sandbox_id):
         raise SandboxError(
             f"The sandbox {sandbox_id!r} runs, but nothing can reach it any more.",
@@ -309,7 +310,7 @@ def find(id: str | None = None) -> Sandbox | None:
     state = engine.state(sandbox_id) if engine else None
     if engine is None or state is None:
         return None
-    return Sandbox(sandbox_id, engine, hosts.recipe(len(state.hosts)), state.internet)
+    return Sandbox(sandbox_id, engine, plan.recipe(len(state.hosts)), state.internet)
 
 
 def host(name: str, *, id: str | None = None) -> Host:
@@ -327,7 +328,7 @@ def reset(*, leave_lab: bool = False, id: str | None = None) -> None:
     sandbox = find(id)
     if sandbox is None and (last := engines.ended(_checked(id))):
         engine, count, internet = last
-        sandbox = Sandbox(_checked(id), engine, hosts.recipe(count), internet)
+        sandbox = Sandbox(_checked(id), engine, plan.recipe(count), internet)
     (sandbox or running(id)).reset(leave_lab=leave_lab)
 
 

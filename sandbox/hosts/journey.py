@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxError
-from sandbox.sandbox import running
+from sandbox.hosts.sandbox import running
 
 if TYPE_CHECKING:
     from sandbox.views.journey import Journey
@@ -60,7 +60,7 @@ def journey(
         raise SandboxError(f"A probe cannot have {size!r} bytes.", fix=f"Take 16 to {LARGEST}.")
     if protocol == "tcp" and size != SMALLEST:
         raise SandboxError("A TCP probe has no size.", fix="Take udp=… or icmp=True with size=….")
-    from sandbox.capture import Capture
+    from sandbox.hosts.capture import Capture
     from sandbox.model.follow import follow
     from sandbox.model.journey import Probe
     from sandbox.views.journey import Journey

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from sandbox.errors import SandboxError
-from sandbox.host import Host, Result
-from sandbox.progress import Progress, Quiet, best
-from sandbox.sandbox import Sandbox, as_new, running
+from sandbox.hosts.host import Host, Result
+from sandbox.hosts.sandbox import Sandbox, as_new, running
+from sandbox.steps import Progress, Quiet, best
 
 __all__ = [
     "CALLS",
@@ -231,7 +231,7 @@ def _run_all(host: Host, commands: Iterable[str]) -> None:
             raise SandboxError(
                 f"{command!r} failed on {host.name}.",
                 why=(result.stderr or result.stdout).strip(),
-                fix="sandbox.shop() starts again from new hosts",
+                fix="sandbox.lessons.shop() starts again from new hosts",
             )
 
 
@@ -250,7 +250,7 @@ def break_shop(name: str, *, id: str | None = None) -> None:
 
 def _require_shop(sandbox: Sandbox) -> None:
     if sandbox.host("a").run("docker inspect web client").code:
-        raise SandboxError("No shop is open.", fix="sandbox.shop() opens one")
+        raise SandboxError("No shop is open.", fix="sandbox.lessons.shop() opens one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sandbox.errors import SandboxError, expect, setting
-from sandbox.host import Host
+from sandbox.hosts.host import Host
 
 __all__ = ["CAPABILITIES", "DRIVERS", "probe", "require"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from sandbox import memory, paths
 from sandbox.errors import SandboxError, setting, shell
-from sandbox.progress import Progress, Quiet
-from sandbox.sandbox import down, up
+from sandbox.hosts.sandbox import down, up
+from sandbox.steps import Progress, Quiet
 
 __all__ = ["Check", "Room", "check", "room"]
 
