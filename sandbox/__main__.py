@@ -15,7 +15,7 @@ from sandbox.command import run
 from sandbox.errors import SandboxError, course, setting, written
 from sandbox.hosts import sandbox as sandboxes
 from sandbox.paths import cache_dir, data_dir, explained, is_ours, sandbox_ids
-from sandbox.steps import TextProgress
+from sandbox.steps import TextSteps
 
 __all__ = ["main"]
 
@@ -28,7 +28,7 @@ def _up(options: argparse.Namespace) -> int:
         fresh=options.fresh,
         leave_lab=options.leave_lab,
         id=options.id,
-        progress=TextProgress(),
+        steps=TextSteps(),
     )
     for name in sandbox.hosts:
         print(name, sandbox.host(name).address)
@@ -142,7 +142,7 @@ def _status(options: argparse.Namespace) -> int:
 def _workshop(options: argparse.Namespace) -> int:
     from sandbox.room.workshop import check
 
-    found = check(progress=TextProgress())
+    found = check(steps=TextSteps())
     if options.json:
         print(json.dumps([dataclasses.asdict(it) for it in found], indent=2))
     else:
@@ -198,18 +198,18 @@ def _build(options: argparse.Namespace) -> int:
     from sandbox.engine.choose import choose
     from sandbox.hosts import plan
 
-    progress = TextProgress()
+    steps = TextSteps()
     engine = choose(options.id)
-    where = engine.build(plan.recipe(options.hosts), progress)
+    where = engine.build(plan.recipe(options.hosts), steps)
     if options.pack:
         if engine.name != "vm":
             raise SandboxError("Only the embedded VM's files can be packed.",
                                fix=setting("SANDBOX_ENGINE", "vm"))  # fmt: skip
-        progress.step("Packing them")
+        steps.begin("Packing them")
         where = str(archive.pack(options.pack.absolute(), Path(where)))
         has = versions.summary(versions.read(assets.base_path())).items()
         where += f" ({', '.join(f'{name} {version}' for name, version in has)})"
-    progress.done(f"What the hosts need is ready: {where}")
+    steps.done(f"What the hosts need is ready: {where}")
     return 0
 
 

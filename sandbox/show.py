@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandbox import record
 from sandbox.errors import SandboxError, expect
-from sandbox.guest import agent
+from sandbox.guest import wire
 from sandbox.hosts.sandbox import default_id, resets, running, settled, snapshot
 from sandbox.model.state import Snapshot
 
@@ -152,14 +152,14 @@ def dissect(host: str, path: str, *, frames: int = 1, id: str | None = None) -> 
     if code:
         raise SandboxError(
             f"There is no capture to read on {where.name}.",
-            why=b"".join(parts[agent.STDERR]).decode(errors="replace").strip(),
+            why=b"".join(parts[wire.STDERR]).decode(errors="replace").strip(),
             fix=f"capture them on {where.name}: tcpdump -i eth0 -c {frames} -w {path}",
         )
     owners: dict[str, set[str]] = defaultdict(set)
     for interface in snapshot(id=id).interfaces():
         owners[interface.mac].add(interface.namespace)
     names = {mac: ", ".join(sorted(found)) for mac, found in owners.items()}
-    return Dissection(read_frames(b"".join(parts[agent.STDOUT]), frames), names)
+    return Dissection(read_frames(b"".join(parts[wire.STDOUT]), frames), names)
 
 
 def compare_bridges(name: str, *bridges: str, id: str | None = None) -> Table:
@@ -201,7 +201,7 @@ def firewall(
 
     Raises SandboxError if the host's rules could not be read, or ``since`` has no such host.
     """
-    from sandbox.model.ruleset import ruleset
+    from sandbox.model.firewall.hooks import ruleset
     from sandbox.views.ruleset import Ruleset
 
     if family not in ("ip", "ip6"):

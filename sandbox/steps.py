@@ -7,13 +7,13 @@ import sys
 import time
 from typing import Protocol, TextIO
 
-__all__ = ["Progress", "Quiet", "TextProgress", "best"]
+__all__ = ["Quiet", "Steps", "TextSteps", "best"]
 
 
-class Progress(Protocol):
+class Steps(Protocol):
     """Told of steps as they begin; shows them somewhere."""
 
-    def step(self, text: str, *, left: float | None = None) -> None:
+    def begin(self, text: str, *, left: float | None = None) -> None:
         """A step begins. text: "-ing" form, no full stop. left: seconds until all is done."""
         ...
 
@@ -25,21 +25,21 @@ class Progress(Protocol):
 class Quiet:
     """Shows nothing."""
 
-    def step(self, text: str, *, left: float | None = None) -> None:
+    def begin(self, text: str, *, left: float | None = None) -> None:
         pass
 
     def done(self, text: str) -> None:
         pass
 
 
-class TextProgress:
+class TextSteps:
     """One line a step, with the seconds since the start: for terminals and logs."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._began = time.monotonic()
 
-    def step(self, text: str, *, left: float | None = None) -> None:
+    def begin(self, text: str, *, left: float | None = None) -> None:
         rest = f", about {left:.0f} s left" if left else ""
         print(f"[{self._elapsed():5.1f} s] {text}{rest}", file=self._stream, flush=True)
 
@@ -50,7 +50,7 @@ class TextProgress:
         return time.monotonic() - self._began
 
 
-class NotebookProgress:
+class NotebookSteps:
     """A line of output that is rewritten while steps run, and is empty again at the end.
 
     nbval sees the first content of a display and no update of it, so first and last are equal.
@@ -61,7 +61,7 @@ class NotebookProgress:
 
         self._line = display(self._content(""), raw=True, display_id=True)
 
-    def step(self, text: str, *, left: float | None = None) -> None:
+    def begin(self, text: str, *, left: float | None = None) -> None:
         rest = f" (about {left:.0f} s left)" if left else ""
         self._line.update(self._content(f"{text}{rest} …"), raw=True)
 
@@ -75,8 +75,8 @@ class NotebookProgress:
         return {"text/plain": text, "text/html": html.escape(text)}
 
 
-def best() -> Progress:
+def best() -> Steps:
     """The display that fits where this runs."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    return NotebookProgress() if shell is not None and hasattr(shell, "kernel") else TextProgress()
+    return NotebookSteps() if shell is not None and hasattr(shell, "kernel") else TextSteps()

@@ -13,7 +13,7 @@ from pathlib import Path
 from sandbox.engine import assets, versions
 from sandbox.engine.vm import VMEngine
 from sandbox.hosts import plan
-from sandbox.steps import TextProgress
+from sandbox.steps import TextSteps
 
 ROOT = Path(__file__).absolute().parents[1]
 CACHE = ROOT / "build/drift"
@@ -24,7 +24,7 @@ def main() -> int:
     """The exit status: 0 if the course holds with today's packages."""
     os.environ["WIRE_BY_WIRE_CACHE"] = str(CACHE)
     shutil.rmtree(CACHE, ignore_errors=True)
-    VMEngine().build(plan.recipe(2), TextProgress())
+    VMEngine().build(plan.recipe(2), TextSteps())
     base = assets.base_path()
     changed = versions.changes(versions.proved(), versions.read(base))
     for line in changed:

@@ -43,12 +43,12 @@ CHECKS = "tests/labs/test_checks.py"
 JOURNEY = "tests/integration/test_journey.py"
 MUTATIONS = (
     Mutation(
-        "a negation in a rule is lost", "sandbox/model/rules.py",
+        "a negation in a rule is lost", "sandbox/model/firewall/words.py",
         'f"not {text}" if negated else text', "text",
         "tests/unit/test_model.py tests/unit/test_difference.py",
     ),
     Mutation(
-        "the parser drops rules without a counter", "sandbox/model/ruleset.py",
+        "the parser drops rules without a counter", "sandbox/model/firewall/hooks.py",
         "        if rule.family == family:\n",
         "        if rule.family == family and packets is not None:\n",
         "tests/unit/test_ruleset.py",
@@ -76,12 +76,12 @@ MUTATIONS = (
         "tests/unit/test_difference.py",
     ),
     Mutation(
-        "a cell that should have failed passes", "sandbox/magic.py",
+        "a cell that should have failed passes", "sandbox/hosts/cell.py",
         "        if not failure:\n", "        if False:\n",
         "tests/integration/test_sandbox.py -k an_expected_failure", engine=True,
     ),
     Mutation(
-        "every port is a port", "sandbox/hosts/actions.py",
+        "every port is a port", "sandbox/hosts/actions/containers.py",
         'int(number) > 65535 for number', "int(number) > 99999 for number",
         "tests/unit/test_actions.py tests/unit/test_panel.py",
     ),

@@ -21,7 +21,7 @@ from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
 from sandbox.hosts import plan
 from sandbox.paths import cache_dir
-from sandbox.steps import Quiet, TextProgress
+from sandbox.steps import Quiet, TextSteps
 
 ROOT = Path(__file__).absolute().parents[1]
 PACKAGES = ["qemu-system-x86", "qemu-utils"]
@@ -90,7 +90,7 @@ def _proved(base: Path) -> bool:
     recipe = plan.recipe(2)
     began = time.monotonic()
     try:
-        VMEngine().build(recipe, TextProgress())
+        VMEngine().build(recipe, TextSteps())
     except SandboxError as error:
         print(error)
         return False

@@ -21,7 +21,7 @@ from pathlib import Path
 from sandbox.engine import assets
 from sandbox.errors import SandboxError, setting, shell
 from sandbox.paths import cache_dir
-from sandbox.steps import Progress
+from sandbox.steps import Steps
 
 __all__ = ["digest_path", "pack", "sha256", "unpack"]
 
@@ -89,7 +89,7 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def unpack(progress: Progress) -> None:
+def unpack(steps: Steps) -> None:
     """Unpack the archive that WIRE_BY_WIRE_HOSTS offers into the cache, if it is of use there.
 
     Raises SandboxError if it is damaged or the cache cannot be written to.
@@ -98,9 +98,9 @@ def unpack(progress: Progress) -> None:
     if file is None or assets.complete(assets.base_path()):
         return
     try:
-        with assets.locked(progress):
+        with assets.locked(steps):
             if not assets.complete(assets.base_path()):
-                progress.step("Unpacking the hosts", left=SECONDS)
+                steps.begin("Unpacking the hosts", left=SECONDS)
                 _check(file)
                 _unpack(file)
     except OSError as error:

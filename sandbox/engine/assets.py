@@ -29,7 +29,7 @@ from typing import Any
 from sandbox.engine import child, kuryr, qemu, versions
 from sandbox.errors import SandboxError, course, setting, shell
 from sandbox.paths import FULL_BYTES, TAG, cache_dir, is_ours, marked
-from sandbox.steps import Progress
+from sandbox.steps import Steps
 
 __all__ = [
     "BUILD_VM",
@@ -67,10 +67,15 @@ TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
 ROOT_FILES = (
     "agent.py",
     "attempt.py",
+    "bpf.py",
     "capture.py",
     "mux.py",
+    "netlink.py",
+    "nftables.py",
+    "probe.py",
     "state.py",
-    "probe.sh",
+    "wire.py",
+    "capabilities.sh",
     "vm.py",
     "vm_build.py",
     "vm-guest",
@@ -207,14 +212,14 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(progress: Progress) -> Iterator[None]:
+def locked(steps: Steps) -> Iterator[None]:
     """One builder at a time; what an interrupted one left is removed."""
     lock_path = cache_dir() / "build.lock"
     with lock_path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.step("Waiting for another build")
+            steps.begin("Waiting for another build")
             fcntl.flock(lock, fcntl.LOCK_EX)
         for left in cache_dir().glob("*.new"):
             if is_ours(left.name):
@@ -277,9 +282,9 @@ def _delete(path: Path) -> None:
 
 
 @contextmanager
-def building(folder: Path, progress: Progress) -> Iterator[Path | None]:
+def building(folder: Path, steps: Steps) -> Iterator[Path | None]:
     """One builder at a time: gives a new folder to fill, or None when folder is complete."""
-    with locked(progress):
+    with locked(steps):
         if complete(folder):
             yield None
             return
@@ -348,7 +353,7 @@ def _last_used(folder: Path) -> float:
     return 0.0
 
 
-def base(progress: Progress) -> Path:
+def base(steps: Steps) -> Path:
     """The folder with vmlinuz, initrd and root, built if need be.
 
     Raises SandboxError if programs are missing, the packages cannot be had or the disk is full.
@@ -357,25 +362,25 @@ def base(progress: Progress) -> Path:
     if complete(folder):
         return folder
     _require_programs()
-    with building(folder, progress) as fresh:
+    with building(folder, steps) as fresh:
         if fresh is not None:
-            _build_base(fresh, progress)
+            _build_base(fresh, steps)
     return folder
 
 
-def _build_base(folder: Path, progress: Progress) -> None:
+def _build_base(folder: Path, steps: Steps) -> None:
     listed = packages()
     work = folder / "work"
     work.mkdir()
     left = sum(SECONDS.values())
-    progress.step("Installing the toolbox image's Debian packages", left=left)
+    steps.begin("Installing the toolbox image's Debian packages", left=left)
     toolbox = work / "toolbox.tar"
-    dated = _mmdebstrap(toolbox_command(GUEST / "toolbox", toolbox), work, progress)
+    dated = _mmdebstrap(toolbox_command(GUEST / "toolbox", toolbox), work, steps)
     left -= SECONDS["toolbox"]
-    progress.step("Installing the hosts' Python packages", left=left)
+    steps.begin("Installing the hosts' Python packages", left=left)
     kuryr.install(GUEST / "kuryr", work / "kuryr")
     left -= SECONDS["python"]
-    progress.step("Installing the hosts' Debian packages", left=left)
+    steps.begin("Installing the hosts' Debian packages", left=left)
     files = shlex.join(str(GUEST / name) for name in ROOT_FILES)
     command = mmdebstrap(
         listed["suite"],
@@ -408,10 +413,10 @@ def _build_base(folder: Path, progress: Progress) -> None:
         ' mv "$disk" "$1/root.ext4"',
         f"download /root.ext4 {shlex.quote(str(folder / 'root'))}",
     )
-    _mmdebstrap(command, work, progress, dated=dated)
+    _mmdebstrap(command, work, steps, dated=dated)
     versions.record(folder, hosts=work / "packages", toolbox=work / f"toolbox.tar.{PACKAGES}")
     if notice := versions.notice(folder):
-        progress.step(notice)
+        steps.begin(notice)
     (work / "vmlinuz").rename(folder / "vmlinuz")
     (folder / "initrd").write_bytes(_initramfs(work))
     shutil.rmtree(work)
@@ -472,13 +477,11 @@ def undated(command: list[str]) -> list[str]:
     return [command[0], '--aptopt=Acquire::Check-Valid-Until "false"', *command[1:]]
 
 
-def _mmdebstrap(
-    arguments: list[str], work: Path, progress: Progress, *, dated: bool = True
-) -> bool:
+def _mmdebstrap(arguments: list[str], work: Path, steps: Steps, *, dated: bool = True) -> bool:
     """Run it; gives whether the mirror is up to date. dated: False when it is known not to be."""
     result = _run(arguments if dated else undated(arguments), work)
     if dated and result.returncode and EXPIRED in result.stderr:
-        progress.step(NOTICE)
+        steps.begin(NOTICE)
         dated, result = False, _run(undated(arguments), work)
     if result.returncode:
         if "No space left" in result.stderr:

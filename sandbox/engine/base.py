@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from sandbox.errors import SandboxError
-    from sandbox.steps import Progress
+    from sandbox.steps import Steps
 
 __all__ = ["LABEL", "Engine", "EngineState", "OtherSandbox", "Recipe", "Site"]
 
@@ -52,7 +52,7 @@ class Recipe:
     key: str
     hosts: tuple[str, ...]
     lan: str
-    prepare: Callable[[DockerClient, Site, Progress], None]
+    prepare: Callable[[DockerClient, Site, Steps], None]
     await_ready: Callable[[DockerClient, Site], None]
 
 
@@ -89,7 +89,7 @@ class Engine(Protocol):
 
     name: str
 
-    def build(self, recipe: Recipe, progress: Progress) -> str:
+    def build(self, recipe: Recipe, steps: Steps) -> str:
         """Make what a start needs, or find it made. Gives where it is, for people.
 
         Raises SandboxError if it cannot.
@@ -97,7 +97,7 @@ class Engine(Protocol):
         ...
 
     def start(
-        self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
+        self, sandbox_id: str, recipe: Recipe, *, internet: bool, steps: Steps
     ) -> EngineState:
         """Bring the sandbox up, or attach to it if it runs; return when the API answers.
 
@@ -107,7 +107,7 @@ class Engine(Protocol):
         ...
 
     def reset(
-        self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
+        self, sandbox_id: str, recipe: Recipe, *, internet: bool, steps: Steps
     ) -> EngineState:
         """Take the sandbox back to the state its recipe leads to; start it if it is down."""
         ...

@@ -31,7 +31,7 @@ from sandbox.paths import (
     run_dir,
     state_dir,
 )
-from sandbox.steps import Progress
+from sandbox.steps import Steps
 
 __all__ = [
     "START_SECONDS",
@@ -55,7 +55,7 @@ HOLD_SECONDS = 10.0
 
 
 @contextmanager
-def starting(sandbox_id: str, progress: Progress) -> Iterator[None]:
+def starting(sandbox_id: str, steps: Steps) -> Iterator[None]:
     """One start of a sandbox at a time. The kernel drops the lock when its holder ends."""
     folder = state_dir(sandbox_id)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def starting(sandbox_id: str, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.step("Waiting for another start of this sandbox")
+            steps.begin("Waiting for another start of this sandbox")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -19,7 +19,7 @@ from sandbox.engine.base import LABEL, EngineState, OtherSandbox, Recipe, Site
 from sandbox.engine.daemon import Daemon, current, notes
 from sandbox.errors import SandboxError, course, setting, shell, written
 from sandbox.paths import opened, run_dir, state_dir
-from sandbox.steps import Progress
+from sandbox.steps import Steps
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -85,26 +85,26 @@ class DockerEngine:
             "privileged": privileged,
         }
 
-    def build(self, recipe: Recipe, progress: Progress) -> str:
+    def build(self, recipe: Recipe, steps: Steps) -> str:
         """See ``Engine.build``: the hosts' image, on that Engine."""
         daemon = current()
         client = daemon.connect()
         with daemon.answering():
-            reference = image.ensure(client, progress)
+            reference = image.ensure(client, steps)
         client.close()
         return f"the image {reference}"
 
     def start(
-        self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
+        self, sandbox_id: str, recipe: Recipe, *, internet: bool, steps: Steps
     ) -> EngineState:
         """See ``Engine.start``."""
-        return self._bring_up(sandbox_id, recipe, internet, progress, fresh=False)
+        return self._bring_up(sandbox_id, recipe, internet, steps, fresh=False)
 
     def reset(
-        self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
+        self, sandbox_id: str, recipe: Recipe, *, internet: bool, steps: Steps
     ) -> EngineState:
         """See ``Engine.reset``: here the hosts are made again."""
-        return self._bring_up(sandbox_id, recipe, internet, progress, fresh=True)
+        return self._bring_up(sandbox_id, recipe, internet, steps, fresh=True)
 
     def remove(self, sandbox_id: str) -> None:
         """See ``Engine.remove``. Raises SandboxError if the sandbox's Engine does not answer or
@@ -201,7 +201,7 @@ class DockerEngine:
         return f"{run_dir(sandbox_id)}/{host}.agent.sock"
 
     def _bring_up(
-        self, sandbox_id: str, recipe: Recipe, internet: bool, progress: Progress, *, fresh: bool
+        self, sandbox_id: str, recipe: Recipe, internet: bool, steps: Steps, *, fresh: bool
     ) -> EngineState:
         labels = {
             LABEL: sandbox_id,
@@ -209,7 +209,7 @@ class DockerEngine:
             RECIPE: assets.digest(recipe.key, image.reference()),
             INTERNET: str(internet),
         }
-        with companion.starting(sandbox_id, progress):
+        with companion.starting(sandbox_id, steps):
             daemon = _saved(sandbox_id)
             if daemon and not self.state(sandbox_id):
                 _require_answer(sandbox_id, daemon)
@@ -227,13 +227,13 @@ class DockerEngine:
                 _end_relay(sandbox_id)
                 with _named(client, sandbox_id, recipe.lan):
                     _remove_all(client, sandbox_id)
-                    reference = image.ensure(client, progress)
+                    reference = image.ensure(client, steps)
                     site = Site(
                         _scope(sandbox_id), labels, reference,
                         closed=not internet, gateway_dns=not internet,
                     )  # fmt: skip
-                    progress.step("Bringing up the hosts")
-                    recipe.prepare(client, site, progress)
+                    steps.begin("Bringing up the hosts")
+                    recipe.prepare(client, site, steps)
             else:
                 recipe.await_ready(client, Site(_scope(sandbox_id), labels, image.reference()))
             _relay(sandbox_id)

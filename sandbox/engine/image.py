@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.engine import assets, kuryr
 from sandbox.errors import SandboxError, setting
-from sandbox.steps import Progress
+from sandbox.steps import Steps
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -25,9 +25,14 @@ INSTALL_VM = f'RUN mkdir -p {assets.VM}; if [ "$(dpkg --print-architecture)" = a
 HOST_FILES = (
     "agent.py",
     "attempt.py",
+    "bpf.py",
     "capture.py",
+    "netlink.py",
+    "nftables.py",
+    "probe.py",
     "state.py",
-    "probe.sh",
+    "wire.py",
+    "capabilities.sh",
     "vm.py",
     "vm_build.py",
     "vm-guest",
@@ -93,17 +98,17 @@ def present(client: DockerClient) -> bool:
     return True
 
 
-def ensure(client: DockerClient, progress: Progress) -> str:
+def ensure(client: DockerClient, steps: Steps) -> str:
     """The image's reference, built on that Engine if need be. Raises SandboxError."""
     if not present(client):
-        _build(client, progress)
+        _build(client, steps)
     return reference()
 
 
-def _build(client: DockerClient, progress: Progress) -> None:
+def _build(client: DockerClient, steps: Steps) -> None:
     from docker.errors import APIError
 
-    progress.step("Building the hosts' image on your Docker", left=SECONDS)
+    steps.begin("Building the hosts' image on your Docker", left=SECONDS)
     said = [""]
     failure = ""
     try:
@@ -113,7 +118,7 @@ def _build(client: DockerClient, progress: Progress) -> None:
         ):  # fmt: skip
             said.append(line.get("stream", "").strip())
             if said[-1] == assets.NOTICE:
-                progress.step(assets.NOTICE)
+                steps.begin(assets.NOTICE)
             failure = failure or line.get("error", "")
     except APIError as error:
         failure = error.explanation or str(error)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox.engine import companion
 from sandbox.errors import SandboxError
-from sandbox.guest import agent
+from sandbox.guest import wire
 from sandbox.guest.mux import Loop, Mux
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
 
 # Targets, as guest/agent.py dials them.
 ENGINE = "unix:/run/docker.sock"
-VM_AGENT = f"unix:{agent.RUN}/agent.sock"
+VM_AGENT = f"unix:{wire.RUN}/agent.sock"
 
 
 def host_engine(host: str) -> str:
@@ -35,7 +35,7 @@ def host_engine(host: str) -> str:
 
 def host_agent(host: str) -> str:
     """The target of that host's agent."""
-    return f"host:{host}:{agent.RUN}/agent.sock"
+    return f"host:{host}:{wire.RUN}/agent.sock"
 
 
 def listen(loop: Loop, mux: Callable[[], Mux | None], path: Path, target: str) -> socket.socket:
@@ -80,12 +80,12 @@ def ask(sock: socket.socket, request: bytes, timeout: float = 30.0) -> None:
     with sock:
         sock.settimeout(timeout)
         try:
-            agent.send(sock, agent.REQUEST, request)
-            while frame := agent.receive(sock):
+            wire.send(sock, wire.REQUEST, request)
+            while frame := wire.receive(sock):
                 kind, payload = frame
-                if kind == agent.STDERR:
+                if kind == wire.STDERR:
                     said += payload
-                elif kind == agent.EXIT:
+                elif kind == wire.EXIT:
                     if payload != b"0":
                         raise SandboxError("The VM's agent failed.", why=said.decode().strip())
                     return

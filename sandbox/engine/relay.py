@@ -35,7 +35,7 @@ from sandbox.engine import assets, companion
 from sandbox.engine.base import LABEL
 from sandbox.engine.daemon import Daemon
 from sandbox.errors import SandboxError
-from sandbox.guest import agent
+from sandbox.guest import wire
 from sandbox.paths import run_dir
 
 __all__: list[str] = []
@@ -68,8 +68,8 @@ class _Exec:
         self._sock.settimeout(None)
 
     def receive(self) -> bytes:
-        while header := agent.read_exactly(self._sock, FRAME_HEADER):
-            data = agent.read_exactly(self._sock, int.from_bytes(header[4:]))
+        while header := wire.read_exactly(self._sock, FRAME_HEADER):
+            data = wire.read_exactly(self._sock, int.from_bytes(header[4:]))
             if data is None:
                 break
             if header[0] == 1:
@@ -193,7 +193,7 @@ def main(sandbox_id: str) -> int:
         for host in settings["hosts"]:
             for name, path in (
                 (f"{host}.sock", "/run/docker.sock"),
-                (f"{host}.agent.sock", f"{agent.RUN}/agent.sock"),
+                (f"{host}.agent.sock", f"{wire.RUN}/agent.sock"),
             ):
                 dials[name] = _dial(daemon, version, settings["scope"] + host, path)
         for name, dial in dials.items():

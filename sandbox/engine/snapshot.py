@@ -21,7 +21,7 @@ from sandbox.engine.base import LABEL, Recipe, Site
 from sandbox.errors import SandboxError
 from sandbox.guest.mux import Loop, Mux
 from sandbox.paths import cache_dir, opened, run_root
-from sandbox.steps import Progress
+from sandbox.steps import Steps
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -74,7 +74,7 @@ def ready(folder: Path) -> bool:
     return assets.complete(folder)
 
 
-def take(recipe: Recipe, base: Path, accelerator: str, progress: Progress) -> Path:
+def take(recipe: Recipe, base: Path, accelerator: str, steps: Steps) -> Path:
     """The folder of the snapshot (ram, state, data), made if need be.
 
     Raises SandboxError if the VM does not come up or the disk is full.
@@ -82,9 +82,9 @@ def take(recipe: Recipe, base: Path, accelerator: str, progress: Progress) -> Pa
     folder = path(recipe, base, accelerator)
     if ready(folder):
         return folder
-    with assets.building(folder, progress) as fresh:
+    with assets.building(folder, steps) as fresh:
         if fresh is not None:
-            _boot(fresh, recipe, base, accelerator, progress)
+            _boot(fresh, recipe, base, accelerator, steps)
     return folder
 
 
@@ -100,11 +100,11 @@ def spec(base: Path, folder: Path, recipe: Recipe, **rest: object) -> qemu.VMSpe
     )
 
 
-def _boot(folder: Path, recipe: Recipe, base: Path, accelerator: str, progress: Progress) -> None:
+def _boot(folder: Path, recipe: Recipe, base: Path, accelerator: str, steps: Steps) -> None:
     for others in reversed(range(BOOTS)):
         try:
             with tempfile.TemporaryDirectory(dir=run_root(), prefix="build-") as sockets:
-                _boot_and_save(folder, Path(sockets), recipe, base, accelerator, progress)
+                _boot_and_save(folder, Path(sockets), recipe, base, accelerator, steps)
             break
         except _Panic:
             if not others:
@@ -119,10 +119,10 @@ def _boot_and_save(
     recipe: Recipe,
     base: Path,
     accelerator: str,
-    progress: Progress,
+    steps: Steps,
 ) -> None:
     left = assets.SECONDS["snapshot"]
-    progress.step("Starting the VM for the first time", left=left)
+    steps.begin("Starting the VM for the first time", left=left)
     subprocess.run(
         [assets.which("mke2fs") or "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal",
          "-E", "root_owner=0:0", folder / "data", DATA_SIZE],
@@ -153,10 +153,10 @@ def _boot_and_save(
     try:
         client = _engine(f"unix://{sockets}/engine.sock", process, folder)
         left -= 20
-        progress.step("Bringing up the hosts", left=left)
-        recipe.prepare(client, SITE, progress)
+        steps.begin("Bringing up the hosts", left=left)
+        recipe.prepare(client, SITE, steps)
         client.close()
-        progress.step("Saving the VM", left=5)
+        steps.begin("Saving the VM", left=5)
         link.ask(link.connect(f"{sockets}/agent.sock"), b'{"op": "settle"}', timeout=120)
         monitor.save(folder / "state")
     except (DockerException, OSError) as error:

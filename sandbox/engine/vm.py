@@ -17,7 +17,7 @@ from sandbox.engine import archive, assets, companion, control, disk, qemu, snap
 from sandbox.engine.base import EngineState, OtherSandbox, Recipe
 from sandbox.errors import SandboxError, setting
 from sandbox.paths import cache_dir, opened, run_dir, state_dir
-from sandbox.steps import Progress
+from sandbox.steps import Steps
 
 __all__ = ["VMEngine"]
 
@@ -38,24 +38,24 @@ class VMEngine:
         """Debian packages that are missing here; [] when it can run."""
         return assets.lacks()
 
-    def build(self, recipe: Recipe, progress: Progress) -> str:
+    def build(self, recipe: Recipe, steps: Steps) -> str:
         """See ``Engine.build``: the assets and that recipe's snapshot, in the cache."""
-        return str(self._snapshot(recipe, progress))
+        return str(self._snapshot(recipe, steps))
 
-    def _snapshot(self, recipe: Recipe, progress: Progress) -> Path:
-        archive.unpack(progress)
-        base = assets.base(progress)
+    def _snapshot(self, recipe: Recipe, steps: Steps) -> Path:
+        archive.unpack(steps)
+        base = assets.base(steps)
         accelerator, _ = qemu.accelerator(base)
-        return snapshot.take(recipe, base, accelerator, progress)
+        return snapshot.take(recipe, base, accelerator, steps)
 
     def start(
-        self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
+        self, sandbox_id: str, recipe: Recipe, *, internet: bool, steps: Steps
     ) -> EngineState:
         """See ``Engine.start``."""
         idle = _idle()
         with (
             disk.told(cache_dir(), "the sandbox cannot start"),
-            companion.starting(sandbox_id, progress),
+            companion.starting(sandbox_id, steps),
         ):
             told = control.ask(sandbox_id, "status")
             if told and _matches(told, recipe, internet):
@@ -66,10 +66,10 @@ class VMEngine:
             if told:
                 raise OtherSandbox("")
             self.stop(sandbox_id)
-            folder = self._snapshot(recipe, progress)
-            base = assets.base(progress)
+            folder = self._snapshot(recipe, steps)
+            base = assets.base(steps)
             accelerator, _ = qemu.accelerator(base)
-            progress.step("Resuming the VM", left=2)
+            steps.begin("Resuming the VM", left=2)
             settings = control.Settings(
                 base=str(base),
                 snapshot=str(folder),
@@ -93,18 +93,18 @@ class VMEngine:
             return _state(sandbox_id, told)
 
     def reset(
-        self, sandbox_id: str, recipe: Recipe, *, internet: bool, progress: Progress
+        self, sandbox_id: str, recipe: Recipe, *, internet: bool, steps: Steps
     ) -> EngineState:
         """See ``Engine.reset``."""
-        with companion.starting(sandbox_id, progress):
+        with companion.starting(sandbox_id, steps):
             told = control.ask(sandbox_id, "status")
             if told and _matches(told, recipe, internet):
-                progress.step("Resuming the VM", left=2)
+                steps.begin("Resuming the VM", left=2)
                 told = control.ask(sandbox_id, "reset", timeout=companion.START_SECONDS)
                 if told and "pid" in told:
                     return _state(sandbox_id, told)
             self.stop(sandbox_id)
-        return self.start(sandbox_id, recipe, internet=internet, progress=progress)
+        return self.start(sandbox_id, recipe, internet=internet, steps=steps)
 
     def stop(self, sandbox_id: str) -> None:
         """End the VM. What is left is small: its logs and locks."""

@@ -4,8 +4,7 @@
     agent.py vm              the same, and carry streams over the virtio-serial port
     agent.py dial PATH       join standard input and output to the unix socket PATH
 
-A connection to agent.sock carries one request. Frames go both ways: one byte of kind,
-four bytes of length (network byte order), payload. The first frame is the request, JSON:
+A connection to agent.sock carries one request, in frames (wire.py). The first is JSON:
 
     {"op": "exec", "argv": [...], "env": {...}, "cwd": "/root", "tty": [rows, columns] | null}
         to the agent: STDIN, STDIN_END, SIGNAL (decimal number), RESIZE ("rows columns")
@@ -45,50 +44,25 @@ import time
 import traceback
 import urllib.parse
 
-RUN = "/run/wire-by-wire"
+try:
+    from sandbox.guest import wire
+except ImportError:  # in a host they stand beside this one, without the package
+    import wire  # type: ignore[no-redef]
+
 PORT = "wire-by-wire"
-FRAME = struct.Struct("!BI")
-REQUEST, STDIN, STDIN_END, SIGNAL, RESIZE, STDOUT, STDERR, EXIT, TAKEN = range(9)
 # Output that a command leaves in its pipes when it ends is worth this many seconds' wait;
 # a background child may hold the pipe open for as long as it likes.
 DRAIN_SECONDS = 0.3
-CHUNK = 65536
 LOADER = 'eval "$(< /dev/fd/'
-# It fits into a unix socket's buffer, so that whoever sends it can go on to read.
-WINDOW = 65536
 RETRY_SECONDS = 0.1
 LONGEST_ARGUMENT = 32 * mmap.PAGESIZE  # MAX_ARG_STRLEN, linux/binfmts.h
 # Commands are to be killed before us, as an Engine has it for itself and its containers.
 OOM_SCORE = -500
 
 
-def send(conn, kind, payload=b""):
-    conn.sendall(FRAME.pack(kind, len(payload)) + payload)
-
-
-def receive(conn):
-    """The next frame as (kind, payload), or None at the end."""
-    header = read_exactly(conn, FRAME.size)
-    if header is None:
-        return None
-    kind, length = FRAME.unpack(header)
-    payload = read_exactly(conn, length)
-    return None if payload is None else (kind, payload)
-
-
-def read_exactly(conn, count):
-    data = bytearray()
-    while len(data) < count:
-        more = conn.recv(count - len(data))
-        if not more:
-            return None
-        data += more
-    return bytes(data)
-
-
 def serve_connection(conn):
     with conn, contextlib.suppress(OSError):
-        first = receive(conn)
+        first = wire.receive(conn)
         if first is None:
             return
         try:
@@ -118,17 +92,17 @@ def serve_connection(conn):
         except Exception as error:
             # Errors of the system say what they are; a KeyError is only its key.
             kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
-            send(conn, STDERR, f"{kind}{error}\n".encode(errors="replace"))
-            send(conn, EXIT, b"127")
+            wire.send(conn, wire.STDERR, f"{kind}{error}\n".encode(errors="replace"))
+            wire.send(conn, wire.EXIT, b"127")
         else:
-            send(conn, EXIT, b"0")
+            wire.send(conn, wire.EXIT, b"0")
 
 
 def send_answer(conn, answer):
     data = json.dumps(answer).encode()
-    for offset in range(0, len(data), CHUNK):
-        send(conn, STDOUT, data[offset : offset + CHUNK])
-    send(conn, EXIT, b"0")
+    for offset in range(0, len(data), wire.CHUNK):
+        wire.send(conn, wire.STDOUT, data[offset : offset + wire.CHUNK])
+    wire.send(conn, wire.EXIT, b"0")
 
 
 def execute(conn, request):
@@ -156,9 +130,9 @@ def execute(conn, request):
     set_oom_score(process.pid, 0)
     if size:
         os.close(slave)
-        outputs, stdin = {master: STDOUT}, os.dup(master)
+        outputs, stdin = {master: wire.STDOUT}, os.dup(master)
     else:
-        outputs = {process.stdout.fileno(): STDOUT, process.stderr.fileno(): STDERR}
+        outputs = {process.stdout.fileno(): wire.STDOUT, process.stderr.fileno(): wire.STDERR}
         stdin = os.dup(process.stdin.fileno())
         process.stdin.close()
     try:
@@ -201,7 +175,7 @@ class Input:
         before = len(self.waiting)
         try:
             while self.waiting:
-                del self.waiting[: os.write(self.fd, self.waiting[:CHUNK])]
+                del self.waiting[: os.write(self.fd, self.waiting[: wire.CHUNK])]
         except BlockingIOError:
             pass
         except OSError:
@@ -250,9 +224,9 @@ def relay(conn, process, outputs, stdin):
                     if key.fd == conn.fileno() and not take_input(conn, process, standard_input):
                         raise ConnectionError("the caller went away")
                     if taken := standard_input.write():
-                        send(conn, TAKEN, str(taken).encode())
+                        wire.send(conn, wire.TAKEN, str(taken).encode())
         status = process.wait()
-        send(conn, EXIT, str(status if status >= 0 else 128 - status).encode())
+        wire.send(conn, wire.EXIT, str(status if status >= 0 else 128 - status).encode())
     finally:
         selector.close()
         os.close(ended)
@@ -261,13 +235,13 @@ def relay(conn, process, outputs, stdin):
 
 def forward(conn, fd, kind):
     try:
-        data = os.read(fd, CHUNK)
+        data = os.read(fd, wire.CHUNK)
     except BlockingIOError:
         return True
     except OSError:  # a terminal's master gives EIO when its last process has gone
         data = b""
     if data:
-        send(conn, kind, data)
+        wire.send(conn, kind, data)
     return bool(data)
 
 
@@ -279,18 +253,18 @@ def set_oom_score(pid, score):
 
 def take_input(conn, process, standard_input):
     """Take one frame of the caller; False if it went away."""
-    frame = receive(conn)
+    frame = wire.receive(conn)
     if frame is None:
         return False
     kind, payload = frame
     with contextlib.suppress(OSError, ValueError):
-        if kind == STDIN and not standard_input.ended:
+        if kind == wire.STDIN and not standard_input.ended:
             standard_input.waiting += payload
-        elif kind == STDIN_END:
+        elif kind == wire.STDIN_END:
             standard_input.ended = True
-        elif kind == SIGNAL:
+        elif kind == wire.SIGNAL:
             os.killpg(process.pid, int(payload))
-        elif kind == RESIZE:
+        elif kind == wire.RESIZE:
             resize(standard_input.fd, *map(int, payload.split()))
     return True
 
@@ -472,10 +446,11 @@ def main(arguments):
         # Loaded now, it is in the VM's snapshot, and the first reader need not wait for it.
         import state
 
-        state.libnftables()
-        serve_commands(f"{RUN}/agent.sock")
+        state.nftables.library()
+        serve_commands(f"{wire.RUN}/agent.sock")
     elif arguments == ["vm"]:
-        threading.Thread(target=serve_commands, args=(f"{RUN}/agent.sock",), daemon=True).start()
+        path = f"{wire.RUN}/agent.sock"
+        threading.Thread(target=serve_commands, args=(path,), daemon=True).start()
         keep_serving_port()
     else:
         sys.exit(__doc__)

@@ -17,9 +17,9 @@ import socket
 import time
 
 try:
-    from sandbox.guest import capture, state
+    from sandbox.guest import probe, state
 except ImportError:  # in a host they stand beside this one, without the package
-    import capture  # type: ignore[no-redef]
+    import probe  # type: ignore[no-redef]
     import state  # type: ignore[no-redef]
 
 __all__ = ["attempt"]
@@ -64,7 +64,7 @@ def addresses_of(handle, pid, to):
         except OSError:
             continue
         return {"addresses": [to]}
-    return capture.look_up(handle, pid, to)
+    return probe.look_up(handle, pid, to)
 
 
 def reach_tcp(address, port, seconds):
@@ -87,14 +87,8 @@ def reach_icmp(address, _port, seconds):
     with socket.socket(family, socket.SOCK_RAW, protocol) as conn:
         conn.settimeout(seconds)
         conn.connect((address, 0))
-        conn.send(capture.echo_request(family, payload))
+        conn.send(probe.echo_request(family, payload))
         # It hears every ICMP message of that sender, and its own request where that is itself.
-        while not is_reply(conn.recv(1 << 16), six, payload):
+        while not probe.is_reply(conn.recv(1 << 16), family, payload):
             conn.settimeout(max(0.001, until - time.monotonic()))
     return ""
-
-
-def is_reply(message, six, payload):
-    # IPv4's comes with its header (raw(7)), IPv6's without.
-    kind = message[0] if six else message[4 * (message[0] & 15)]
-    return kind == (129 if six else 0) and payload in message

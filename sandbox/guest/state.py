@@ -9,8 +9,6 @@ Standard library only: Debian's python3-minimal runs it.
 
 import base64
 import contextlib
-import ctypes
-import functools
 import glob
 import json
 import os
@@ -19,23 +17,25 @@ import struct
 import subprocess
 import threading
 
+try:
+    from sandbox.guest import netlink, nftables
+except ImportError:  # in a host they stand beside this one, without the package
+    import netlink  # type: ignore[no-redef]
+    import nftables  # type: ignore[no-redef]
+
 __all__ = ["ask_engine", "one_at_a_time", "read"]
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETNSID = 18, 22, 26, 30, 90
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-NLM_F_REQUEST, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x10, 0x300
 AF_BRIDGE = 7
 IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 29, 8
 IFLA_LINK_NETNSID = 37
 NETNSA_NSID, NETNSA_FD = 1, 3
-HEADER = struct.Struct("=IHHII")
-ATTRIBUTE = struct.Struct("=HHI")
 IFINFO_SIZE = 16
 # What is dumped of each namespace: the message and its body, up to its attributes.
 DUMPS = {
     "links": (
         RTM_GETLINK,
-        bytes(IFINFO_SIZE) + ATTRIBUTE.pack(8, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS),
+        bytes(IFINFO_SIZE) + netlink.ATTRIBUTE.pack(8, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS),
     ),
     "addresses": (RTM_GETADDR, bytes(8)),
     "routes": (RTM_GETROUTE, bytes(12)),
@@ -44,7 +44,6 @@ DUMPS = {
 }
 # What is kept of GET /info.
 INFO = ("ServerVersion", "Swarm", "FirewallBackend")
-TRIES = 3
 # Where namespaces without a process have their names: Docker's, and those of ip-netns(8).
 NAMED = ("/run/docker/netns", "/run/netns")
 NAMESPACE = "/proc/thread-self/ns/net"
@@ -223,59 +222,27 @@ def read_namespace(namespace, handles):
     """Fill in what there is in that namespace. handles: a file descriptor of each, by inode."""
     try:
         os.setns(handles[namespace["inode"]], os.CLONE_NEWNET)
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
-            netlink.settimeout(5)
-            netlink.bind((0, 0))
-            dumps = {name: dump(netlink, *request) for name, request in DUMPS.items()}
-            namespace["nsids"] = resolve(netlink, peer_ids(dumps["links"]), handles)
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as asked:
+            asked.settimeout(5)
+            asked.bind((0, 0))
+            dumps = {name: netlink.dump(asked, *request) for name, request in DUMPS.items()}
+            namespace["nsids"] = resolve(asked, peer_ids(dumps["links"]), handles)
         for name, raw in dumps.items():
             namespace[name] = base64.b64encode(raw).decode()
     except (OSError, KeyError) as error:
         namespace["error"] = namespace["rules_error"] = str(error)
         return
     try:
-        namespace["rules"] = read_rules()
+        namespace["rules"] = nftables.read_rules()
     except OSError as error:
         namespace["rules_error"] = str(error)
-
-
-def dump(netlink, kind, body):
-    """The replies to a dump request, one after the other."""
-    for left in reversed(range(TRIES)):
-        netlink.send(
-            HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body
-        )
-        replies, whole = bytearray(), True
-        done = False
-        while not done:
-            data = netlink.recv(1 << 16)
-            for offset, length, reply, flags in messages(data):
-                if reply == NLMSG_ERROR:
-                    raise OSError(f"netlink refused request {kind}")
-                whole = whole and not flags & NLM_F_DUMP_INTR
-                done = reply == NLMSG_DONE
-                if not done:
-                    replies += data[offset : offset + length]
-        # The kernel says so when something changed while it wrote.
-        if whole or not left:
-            return bytes(replies)
-    return b""
-
-
-def messages(data):
-    """For each netlink message its offset, length, kind and flags."""
-    offset = 0
-    while offset + HEADER.size <= len(data):
-        length, kind, flags, _, _ = HEADER.unpack_from(data, offset)
-        yield offset, length, kind, flags
-        offset += (max(length, HEADER.size) + 3) & ~3
 
 
 def peer_ids(links):
     """Ids of other namespaces that interfaces of this one have their peer or parent in."""
     found = set()
-    for start, length, _, _ in messages(links):
-        offset, end = start + HEADER.size + IFINFO_SIZE, start + length
+    for start, length, _, _ in netlink.messages(links):
+        offset, end = start + netlink.HEADER.size + IFINFO_SIZE, start + length
         while offset + 4 <= end:
             size, kind = struct.unpack_from("=HH", links, offset)
             if kind == IFLA_LINK_NETNSID and size >= 8:
@@ -284,52 +251,19 @@ def peer_ids(links):
     return found
 
 
-def resolve(netlink, wanted, handles):
+def resolve(asked, wanted, handles):
     """Which namespace, by inode, an id of the current one stands for (RTM_GETNSID)."""
     found = {}
     for inode, handle in handles.items():
         if not wanted - found.keys():
             break
-        body = bytes(4) + ATTRIBUTE.pack(8, NETNSA_FD, handle)
-        netlink.send(HEADER.pack(HEADER.size + len(body), RTM_GETNSID, NLM_F_REQUEST, 1, 0) + body)
-        data = netlink.recv(4096)
-        for offset, _, kind, _ in messages(data):
-            if kind == NLMSG_ERROR:
+        body = bytes(4) + netlink.ATTRIBUTE.pack(8, NETNSA_FD, handle)
+        asked.send(netlink.request(RTM_GETNSID, body))
+        data = asked.recv(4096)
+        for offset, _, kind, _ in netlink.messages(data):
+            if kind == netlink.NLMSG_ERROR:
                 continue
-            _, name, number = struct.unpack_from("=HHi", data, offset + HEADER.size + 4)
+            _, name, number = struct.unpack_from("=HHi", data, offset + netlink.HEADER.size + 4)
             if name == NETNSA_NSID and number >= 0:
                 found[number] = inode
     return found
-
-
-@functools.cache
-def libnftables():
-    """libnftables(3), loaded when it is first needed. Raises OSError if it is not there."""
-    library = ctypes.CDLL("libnftables.so.1")
-    library.nft_ctx_new.restype = ctypes.c_void_p
-    library.nft_ctx_new.argtypes = [ctypes.c_uint32]
-    for name in ("buffer_output", "buffer_error", "get_output_buffer", "get_error_buffer", "free"):
-        getattr(library, f"nft_ctx_{name}").argtypes = [ctypes.c_void_p]
-    library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
-    library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
-    library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
-    library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-    return library
-
-
-def read_rules():
-    """The rules of the current namespace, as ``nft list ruleset`` prints them; "" if none.
-
-    Raises OSError, with the words of libnftables, if they cannot be read.
-    """
-    library = libnftables()
-    context = library.nft_ctx_new(0)
-    try:
-        library.nft_ctx_buffer_output(context)
-        library.nft_ctx_buffer_error(context)
-        if library.nft_run_cmd_from_buffer(context, b"list ruleset"):
-            told = library.nft_ctx_get_error_buffer(context).decode(errors="replace")
-            raise OSError(told.strip() or "nft list ruleset failed")
-        return library.nft_ctx_get_output_buffer(context).decode(errors="replace")
-    finally:
-        library.nft_ctx_free(context)

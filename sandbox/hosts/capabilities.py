@@ -1,4 +1,4 @@
-"""What a host's kernel can do, found by trying it (``guest/probe.sh``)."""
+"""What a host's kernel can do, found by trying it (``guest/capabilities.sh``)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def probe(host: Host, wanted: Iterable[str] = tuple(CAPABILITIES)) -> dict[str, 
     Raises SandboxError for a name that is none, or if the host cannot be asked.
     """
     wanted = checked(wanted)
-    result = host.run(["/usr/lib/wire-by-wire/probe.sh", *wanted])
+    result = host.run(["/usr/lib/wire-by-wire/capabilities.sh", *wanted])
     found = {}
     for line in result.stdout.splitlines():
         name, answer, *reason = line.split(" ", 2)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.engine import link
 from sandbox.errors import SandboxError, advice, default_id, expect, written
-from sandbox.guest import agent
+from sandbox.guest import wire
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -114,7 +114,7 @@ class Host:
         argv = ["bash", "-c", command] if isinstance(command, str) else list(command)
         taken = _Taken()
         code = self.stream(argv, taken, timeout=timeout)
-        return Result(code, taken.text(agent.STDOUT), taken.text(agent.STDERR))
+        return Result(code, taken.text(wire.STDOUT), taken.text(wire.STDERR))
 
     def look(self, timeout: float) -> None:
         """Raises SandboxError if the host does not run a command within timeout seconds."""
@@ -145,8 +145,8 @@ class Host:
             except OSError as error:
                 raise self._unreachable(error) from error
         if code:
-            raise self._unreachable(taken.text(agent.STDERR).strip())
-        return json.loads(taken.text(agent.STDOUT))
+            raise self._unreachable(taken.text(wire.STDERR).strip())
+        return json.loads(taken.text(wire.STDOUT))
 
     @contextlib.contextmanager
     def converse(self, request: dict[str, object]) -> Iterator[Conversation]:
@@ -170,7 +170,7 @@ class Host:
         stdin: bytes = b"",
         timeout: float | None = None,
     ) -> int:
-        """Run argv, calling output(agent.STDOUT or agent.STDERR, bytes) as output comes.
+        """Run argv, calling output(wire.STDOUT or wire.STDERR, bytes) as output comes.
 
         Returns the exit status. Interrupting it (KeyboardInterrupt) interrupts the command
         too. Raises SandboxError if the host cannot be reached or timeout seconds are over.
@@ -190,23 +190,23 @@ class Host:
                 # A command that has ended takes no more, and its status is still to be read.
                 with contextlib.suppress(ConnectionError):
                     if room:
-                        agent.send(conn, agent.STDIN, bytes(unsent[:room]))
+                        wire.send(conn, wire.STDIN, bytes(unsent[:room]))
                         unsent = unsent[room:]
                     if not unsent:
-                        agent.send(conn, agent.STDIN_END)
+                        wire.send(conn, wire.STDIN_END)
 
             def take(kind: int, data: bytes) -> None:
-                if kind != agent.TAKEN:
+                if kind != wire.TAKEN:
                     output(kind, data)
                 elif unsent:
                     feed(int(data))
 
             try:
-                feed(min(len(unsent), agent.WINDOW))
+                feed(min(len(unsent), wire.WINDOW))
                 return self._follow(conn, take, deadline)
             except KeyboardInterrupt:
                 with contextlib.suppress(OSError, SandboxError):
-                    agent.send(conn, agent.SIGNAL, str(int(signal.SIGINT)).encode())
+                    wire.send(conn, wire.SIGNAL, str(int(signal.SIGINT)).encode())
                     self._follow(conn, take, time.monotonic() + INTERRUPT_SECONDS)
                 raise
             except TimeoutError:
@@ -226,11 +226,11 @@ class Host:
         while True:
             if deadline is not None:
                 conn.settimeout(max(0.001, deadline - time.monotonic()))
-            frame = agent.receive(conn)
+            frame = wire.receive(conn)
             if frame is None:
                 raise self._unreachable("the connection broke")
             kind, payload = frame
-            if kind == agent.EXIT:
+            if kind == wire.EXIT:
                 return int(payload)
             output(kind, payload)
 
@@ -238,7 +238,7 @@ class Host:
         try:
             conn = link.connect(self._agent_path)
             conn.settimeout(None)
-            agent.send(conn, agent.REQUEST, json.dumps(request).encode())
+            wire.send(conn, wire.REQUEST, json.dumps(request).encode())
         except OSError as error:
             raise self._unreachable(error) from error
         return conn
@@ -279,7 +279,7 @@ class Host:
 
             def resized(*_: object) -> None:
                 now = os.get_terminal_size()
-                agent.send(conn, agent.RESIZE, f"{now.lines} {now.columns}".encode())
+                wire.send(conn, wire.RESIZE, f"{now.lines} {now.columns}".encode())
 
             signal.signal(signal.SIGWINCH, resized)
             try:
@@ -298,16 +298,16 @@ class Host:
             if 0 in ready:
                 data = os.read(0, 4096)
                 if data:
-                    agent.send(conn, agent.STDIN, data)
+                    wire.send(conn, wire.STDIN, data)
                 else:
                     watched.remove(0)
             if conn in ready:
-                frame = agent.receive(conn)
+                frame = wire.receive(conn)
                 if frame is None:
                     raise self._unreachable("the connection broke")
-                if frame[0] == agent.EXIT:
+                if frame[0] == wire.EXIT:
                     return int(frame[1])
-                if frame[0] != agent.TAKEN:
+                if frame[0] != wire.TAKEN:
                     os.write(1, frame[1])
 
 
@@ -323,7 +323,7 @@ class Conversation:
     def ask(self, command: dict[str, object], timeout: float) -> dict[str, Any]:
         """The answer to a command. Raises SandboxError if none comes in that many seconds."""
         try:
-            agent.send(self._conn, agent.STDIN, json.dumps(command).encode())
+            wire.send(self._conn, wire.STDIN, json.dumps(command).encode())
         except OSError as error:
             raise self._failed(error) from error
         return self.hear(timeout)
@@ -334,7 +334,7 @@ class Conversation:
         while b"\n" not in self._heard:
             try:
                 self._conn.settimeout(max(0.001, deadline - time.monotonic()))
-                frame = agent.receive(self._conn)
+                frame = wire.receive(self._conn)
             except TimeoutError:
                 raise self._failed(f"it took longer than {timeout:.0f} s") from None
             except OSError as error:
@@ -342,7 +342,7 @@ class Conversation:
             if frame is None:
                 raise self._failed("the connection broke")
             kind, payload = frame
-            if kind != agent.STDOUT:
+            if kind != wire.STDOUT:
                 raise self._failed(payload.decode(errors="replace").strip())
             self._heard += payload
         line, _, self._heard = self._heard.partition(b"\n")
@@ -353,7 +353,7 @@ class _Taken:
     """Keeps what a command writes, by kind."""
 
     def __init__(self) -> None:
-        self._parts: dict[int, list[bytes]] = {agent.STDOUT: [], agent.STDERR: []}
+        self._parts: dict[int, list[bytes]] = {wire.STDOUT: [], wire.STDERR: []}
 
     def __call__(self, kind: int, data: bytes) -> None:
         self._parts[kind].append(data)

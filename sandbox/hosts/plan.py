@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.engine.base import Recipe, Site
 from sandbox.errors import SandboxError, advice, expect
-from sandbox.steps import Progress
+from sandbox.steps import Steps
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -78,8 +78,8 @@ def recipe(count: int) -> Recipe:
     """How a sandbox with that many hosts comes about. Raises SandboxError if not 1 to 4."""
     hosts = names(count)
 
-    def prepare(client: DockerClient, site: Site, progress: Progress) -> None:
-        make(client, site, hosts, progress)
+    def prepare(client: DockerClient, site: Site, steps: Steps) -> None:
+        make(client, site, hosts, steps)
 
     def await_ready(client: DockerClient, site: Site) -> None:
         for host in hosts:
@@ -89,7 +89,7 @@ def recipe(count: int) -> Recipe:
     return Recipe(key, hosts, LAN, prepare, await_ready)
 
 
-def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Progress) -> None:
+def make(client: DockerClient, site: Site, hosts: tuple[str, ...], steps: Steps) -> None:
     """Make the LAN and the hosts, and wait until each runs containers. Raises SandboxError."""
     from docker.types import IPAMConfig, IPAMPool
 
@@ -110,7 +110,7 @@ def make(client: DockerClient, site: Site, hosts: tuple[str, ...], progress: Pro
         some = hosts[first : first + at_once]
         containers = [_start(client, site, lan, host) for host in some]
         for host, container in zip(some, containers, strict=True):
-            progress.step(f"Waiting for {host}")
+            steps.begin(f"Waiting for {host}")
             _await_ready(container, host)
             # The first container of a host is slow; a learner's should not be that one.
             status, output = container.exec_run(["docker", "run", "--rm", "toolbox", "true"])

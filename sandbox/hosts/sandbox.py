@@ -17,7 +17,7 @@ from sandbox.errors import SandboxError, advice, default_id, expect, setting, wr
 from sandbox.hosts import capabilities, plan
 from sandbox.hosts.host import Host
 from sandbox.paths import ID, explained
-from sandbox.steps import Progress, best
+from sandbox.steps import Steps, best
 
 if TYPE_CHECKING:
     from sandbox.engine.base import Engine, Recipe
@@ -102,7 +102,7 @@ class Sandbox:
             return unreachable(name, host.address, str(error))
 
     @explained()
-    def reset(self, progress: Progress | None = None, *, leave_lab: bool = False) -> None:
+    def reset(self, steps: Steps | None = None, *, leave_lab: bool = False) -> None:
         """Take every host back to how it was when the sandbox was new.
 
         leave_lab: even though you have begun a lab on them and not finished it.
@@ -111,8 +111,8 @@ class Sandbox:
         """
         if not leave_lab:
             ask_before(self.id, written("reset", self.id, LEAVE_LAB))
-        shown = progress or best()
-        self._engine.reset(self.id, self._recipe, internet=self.internet, progress=shown)
+        shown = steps or best()
+        self._engine.reset(self.id, self._recipe, internet=self.internet, steps=shown)
         resets[self.id] += 1
         shown.done(f"{_listed(self.hosts)} as new")
 
@@ -133,7 +133,7 @@ def up(
     fresh: bool = False,
     leave_lab: bool = False,
     id: str | None = None,
-    progress: Progress | None = None,
+    steps: Steps | None = None,
 ) -> Sandbox:
     """Bring up a sandbox, or attach to the one that runs already.
 
@@ -156,7 +156,7 @@ def up(
 
     sandbox_id = _checked(id)
     needs = capabilities.checked(needs)
-    shown = progress or best()
+    shown = steps or best()
     recipe = plan.recipe(hosts)
     found = find(sandbox_id)
     if found and not fresh and found.internet == internet and len(found.hosts) >= hosts:
@@ -175,12 +175,12 @@ def up(
         resets[sandbox_id] += 1
     act = engine.reset if renew else engine.start
     try:
-        act(sandbox_id, recipe, internet=internet, progress=shown)
+        act(sandbox_id, recipe, internet=internet, steps=shown)
     except OtherSandbox as other:
         raise _other(sandbox_id, hosts, internet, str(other)) from None
     sandbox = Sandbox(sandbox_id, engine, recipe, internet)
     if needs:
-        shown.step("Trying what the hosts can do")
+        shown.begin("Trying what the hosts can do")
         capabilities.require(sandbox.host("a"), needs, engine.name)
     reach = "; they reach this machine's networks and its loopback" if internet else ""
     shown.done(f"{_listed(sandbox.hosts)} up{reach}")

@@ -15,7 +15,7 @@ from sandbox.labs.grade import grade
 from sandbox.labs.job import manifests
 from sandbox.labs.lab import COURSE, load, names
 from sandbox.labs.submission import read
-from sandbox.steps import Quiet, TextProgress
+from sandbox.steps import Quiet, TextSteps
 
 __all__ = ["main"]
 
@@ -48,8 +48,8 @@ def _grade(options: argparse.Namespace) -> int:
         if not path.parent.is_dir():
             raise SandboxError(f"{path} cannot be written.", why=f"there is no {path.parent}")
     lab = load(name, learner, root=options.labs)
-    shown = Quiet() if options.quiet else TextProgress()
-    report = grade(lab, submission, id=options.id, progress=shown)
+    shown = Quiet() if options.quiet else TextSteps()
+    report = grade(lab, submission, id=options.id, steps=shown)
     print(report)
     for path, text in ((options.json, report.to_json), (options.junit, report.to_junit)):
         if path:

@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sandbox import shell
 from sandbox.errors import SandboxError
-from sandbox.guest import agent
+from sandbox.guest import wire
+from sandbox.hosts import shell
+from sandbox.hosts.cell import save
 from sandbox.hosts.host import text_writer
 from sandbox.hosts.sandbox import Sandbox, down, up
 from sandbox.labs.checking import SETTLE_SECONDS, check, set_up
@@ -18,9 +19,8 @@ from sandbox.labs.lab import Commands, Lab, Task
 from sandbox.labs.report import CellRun, Report, TaskResult
 from sandbox.labs.scene import snapshot_of
 from sandbox.labs.submission import Step, Submission
-from sandbox.magic import save
 from sandbox.model.state import Snapshot
-from sandbox.steps import Progress, Quiet
+from sandbox.steps import Quiet, Steps
 
 __all__ = ["Graded", "grade", "steps_of"]
 
@@ -40,7 +40,7 @@ def grade(
     submission: Submission,
     *,
     id: str | None = None,
-    progress: Progress | None = None,
+    steps: Steps | None = None,
 ) -> Report:
     """Run a submission's cells where its lab was set up, and check every task, hidden ones too.
 
@@ -49,7 +49,7 @@ def grade(
 
     Raises SandboxError if the sandbox does not start, or the lab cannot be set up.
     """
-    with Graded(lab, id=id, progress=progress) as graded:
+    with Graded(lab, id=id, steps=steps) as graded:
         return graded.run(submission.steps, submission.answers)
 
 
@@ -59,10 +59,8 @@ class Graded:
     Leaving it removes the sandbox.
     """
 
-    def __init__(
-        self, lab: Lab, *, id: str | None = None, progress: Progress | None = None
-    ) -> None:
-        self._lab, self._progress = lab, progress or Quiet()
+    def __init__(self, lab: Lab, *, id: str | None = None, steps: Steps | None = None) -> None:
+        self._lab, self._steps = lab, steps or Quiet()
         self._id = id or f"grade-{uuid.uuid4().hex[:8]}"
         # One that has a lab under way is refused, and stays.
         self._ours = False
@@ -83,19 +81,19 @@ class Graded:
         self._began = time.monotonic()
         self._sandbox = up(
             self._lab.sandbox_hosts, fresh=True, leave_lab=self._ours, id=self._id,
-            progress=self._progress,
+            steps=self._steps,
         )  # fmt: skip
         self._ours = True
-        self._progress.step(f"Setting {self._lab.name} up")
+        self._steps.begin(f"Setting {self._lab.name} up")
         self._start = snapshot_of(set_up(self._lab, self._sandbox))
 
     def go_on(
         self, steps: Sequence[Step], answers: Mapping[str, str], *, settle: float = SETTLE_SECONDS
     ) -> Report:
         """The report after these cells, too. settle: see ``check``. Raises SandboxError."""
-        self._progress.step("Running the submission's cells")
+        self._steps.begin("Running the submission's cells")
         cells, trouble = _run_cells(self._sandbox, steps, self._lab.seconds)
-        self._progress.step("Checking")
+        self._steps.begin("Checking")
         hidden = self._lab.hidden()
         tasks = [*self._lab.tasks]
         tasks += [replace(task, hidden=True) for task in (hidden.tasks if hidden else ())]
@@ -104,7 +102,7 @@ class Graded:
             self._lab.name, self._lab.learner, results, time.monotonic() - self._began, cells,
             "; ".join(filter(None, (trouble, unread))),
         )  # fmt: skip
-        self._progress.done(f"{report.earned} of {report.points} points")
+        self._steps.done(f"{report.earned} of {report.points} points")
         return report
 
 
@@ -169,7 +167,7 @@ def _run_cell(sandbox: Sandbox, step: Step, seconds: float) -> CellRun:
             report: list[bytes] = []
             code = host.stream(
                 shell.argv(step.text),
-                lambda kind, data: take(data) if kind == agent.STDOUT else report.append(data),
+                lambda kind, data: take(data) if kind == wire.STDOUT else report.append(data),
                 timeout=seconds,
             )
             # As in a notebook: what ended because its reader had enough is no failure.

@@ -16,7 +16,7 @@ from sandbox.labs.lab import HINT_COSTS, Lab, Task
 from sandbox.labs.report import Report, TaskResult
 from sandbox.labs.scene import snapshot_of
 from sandbox.model.state import Snapshot
-from sandbox.steps import Progress, best
+from sandbox.steps import Steps, best
 
 if TYPE_CHECKING:
     from sandbox.views.graph import Mark
@@ -67,7 +67,7 @@ class Session:
         started = record.of_lab(self.lab.name)["started"]
         return time.time() - started if started else 0.0
 
-    def start(self, *, leave_lab: bool = False, progress: Progress | None = None) -> None:
+    def start(self, *, leave_lab: bool = False, steps: Steps | None = None) -> None:
         """Put the hosts back as new, and build the scenario. What was there is gone; hints and
         answers too.
 
@@ -75,14 +75,14 @@ class Session:
 
         Raises SandboxError.
         """
-        shown = progress or best()
+        shown = steps or best()
         if (found := find(self.id)) and not leave_lab:
             given = f'"{self.lab.name}"'
             given += "" if self.id == default_id() else f', id="{self.id}"'
             anyway = f"sandbox.lab({given}).start(leave_lab=True)"
             keep_lab(found, anyway, other_than=self.lab.name)
-        sandbox = up(self.lab.sandbox_hosts, fresh=True, leave_lab=True, id=self.id, progress=shown)
-        shown.step(f"Setting {self.lab.name} up")
+        sandbox = up(self.lab.sandbox_hosts, fresh=True, leave_lab=True, id=self.id, steps=shown)
+        shown.begin(f"Setting {self.lab.name} up")
         raw = set_up(self.lab, sandbox)
         record.begin(self.lab.name, self.lab.points, raw)
         self._report = None

@@ -11,7 +11,7 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from sandbox.errors import SandboxError
-from sandbox.magic import cell_options
+from sandbox.hosts.cell import cell_options
 
 __all__ = ["Step", "Submission", "notebook_text", "read"]
 

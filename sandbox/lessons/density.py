@@ -92,7 +92,7 @@ def density(count: int = 50, *, host: str = "a", id: str | None = None) -> Densi
                 f"then ask for at most {number - 1}",
             )
         if number % 10 == 1:
-            shown.step(f"Starting container {number} of {count}")
+            shown.begin(f"Starting container {number} of {count}")
         start = time.perf_counter()
         actions.perform(there, actions.run("toolbox", name=f"{NETWORK}-{number}", network=NETWORK))
         seconds.append(time.perf_counter() - start)

@@ -165,7 +165,7 @@ def compare_drivers(drivers: Iterable[str] | None = None, *, id: str | None = No
     try:
         for name in names:
             sandbox.reset(Quiet())
-            shown.step(f"Measuring {name}")
+            shown.begin(f"Measuring {name}")
             measured.append(_measure(sandbox, known[name]))
     finally:
         sandbox.reset(Quiet())

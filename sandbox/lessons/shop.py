@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sandbox.errors import SandboxError
 from sandbox.hosts.host import Host, Result
 from sandbox.hosts.sandbox import Sandbox, as_new, running
-from sandbox.steps import Progress, Quiet, best
+from sandbox.steps import Quiet, Steps, best
 
 __all__ = [
     "CALLS",
@@ -205,7 +205,7 @@ FAULTS = (
 )  # fmt: skip
 
 
-def shop(*, id: str | None = None, progress: Progress | None = None) -> None:
+def shop(*, id: str | None = None, steps: Steps | None = None) -> None:
     """Put the hosts back as new, and open the shop: web and client on host-a, api on host-b.
 
     Raises SandboxError if no sandbox with two hosts runs, or a part of the shop does not start.
@@ -213,8 +213,8 @@ def shop(*, id: str | None = None, progress: Progress | None = None) -> None:
     sandbox = running(id)
     if len(sandbox.hosts) < 2:
         raise SandboxError("The shop needs two hosts.", fix=as_new(sandbox.id, 2, sandbox.internet))
-    shown = progress or best()
-    shown.step("Putting the hosts back as new, and opening the shop")
+    shown = steps or best()
+    shown.begin("Putting the hosts back as new, and opening the shop")
     sandbox.reset(Quiet())
     with ThreadPoolExecutor(2) as pool:
         for done in [

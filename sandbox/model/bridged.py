@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 
 from sandbox.model.difference import DNS_CHAINS
-from sandbox.model.firewall import option
-from sandbox.model.rules import describe
+from sandbox.model.firewall.read import option
+from sandbox.model.firewall.words import describe
 from sandbox.model.state import HostState, Interface, Namespace, Rule
 
 __all__ = ["BridgedNetwork", "VethPair", "bridged", "parts"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sandbox.errors import expect
-from sandbox.model.rules import describe
+from sandbox.model.firewall.words import describe
 from sandbox.model.state import (
     Container,
     HostState,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
 
-from sandbox.model.firewall import option
+from sandbox.model.firewall.read import option
 from sandbox.model.journey import (
     LEGS,
     Change,

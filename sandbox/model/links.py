@@ -16,7 +16,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from sandbox.guest.state import messages
+from sandbox.guest.netlink import messages
 from sandbox.model.state import ForwardingEntry, Neighbour, Route
 
 __all__ = ["Link", "addresses", "forwarding", "links", "neighbours", "routes"]

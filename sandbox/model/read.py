@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
-from sandbox.model import firewall, links
+from sandbox.model import links
+from sandbox.model.firewall.read import read_nft, read_save
 from sandbox.model.state import (
     Chain,
     Container,
@@ -212,7 +213,7 @@ def _namespace(
     rules_unread = raw.get("rules_error", "")
     problems = [raw.get("error", ""), *tables.problems[inode]]
     own_addresses = links.addresses(raw.get("addresses", ""), problems)
-    chains, rules = firewall.read_nft(raw.get("rules", ""))
+    chains, rules = read_nft(raw.get("rules", ""))
     listeners: tuple[Listener, ...] = ()
     if kind == "host":
         chains, rules, problem = _host_rules(whole, raw.get("rules", ""))
@@ -247,7 +248,7 @@ def _host_rules(whole: Raw, nft: str) -> tuple[tuple[Chain, ...], tuple[Rule, ..
     problems = []
     for program, family in IPTABLES:
         saved = whole.get(program, {})
-        more_chains, more_rules = firewall.read_save(saved.get("text", ""), family)
+        more_chains, more_rules = read_save(saved.get("text", ""), family)
         chains += more_chains
         rules += more_rules
         # Warnings, too, are on its standard error.
@@ -255,7 +256,7 @@ def _host_rules(whole: Raw, nft: str) -> tuple[tuple[Chain, ...], tuple[Rule, ..
             told = saved.get("error", "").strip() or f"status {saved['status']}"
             problems.append(f"{program}-save: {told}")
     known = frozenset((chain.family, chain.table) for chain in chains)
-    more_chains, more_rules = firewall.read_nft(nft, known)
+    more_chains, more_rules = read_nft(nft, known)
     return (*chains, *more_chains), (*rules, *more_rules), "; ".join(problems)
 
 

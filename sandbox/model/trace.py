@@ -18,8 +18,8 @@ from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, nfct_msg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from sandbox.guest.capture import TABLE
-from sandbox.guest.state import HEADER, NLMSG_ERROR, messages
+from sandbox.guest.netlink import HEADER, NLMSG_ERROR, messages
+from sandbox.guest.nftables import TABLE
 from sandbox.model import links
 from sandbox.model.packet import Flow, Packet, dissect
 from sandbox.model.state import ForwardingEntry, Namespace, Route, Rule

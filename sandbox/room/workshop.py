@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sandbox import memory, paths
 from sandbox.errors import SandboxError, setting, shell
 from sandbox.hosts.sandbox import down, up
-from sandbox.steps import Progress, Quiet
+from sandbox.steps import Quiet, Steps
 
 __all__ = ["Check", "Room", "check", "room"]
 
@@ -88,12 +88,12 @@ def room(memory: float, processors: float) -> Room:
     return Room(learners, ends, learners * NODE_DISK, RUN_ALONE * waiting)
 
 
-def check(hosts: int = 2, *, progress: Progress | None = None) -> list[Check]:
+def check(hosts: int = 2, *, steps: Steps | None = None) -> list[Check]:
     """Look at this machine, and try a sandbox of its own there, which is removed again.
 
     The hosts' files are built if they are not there yet. hosts: how many to bring up.
     """
-    return [_jupyterlab(), _memory(), _disk(), _record(), *_trial(hosts, progress or Quiet())]
+    return [_jupyterlab(), _memory(), _disk(), _record(), *_trial(hosts, steps or Quiet())]
 
 
 def _jupyterlab() -> Check:
@@ -130,16 +130,16 @@ def _record() -> Check:
     )  # fmt: skip
 
 
-def _trial(hosts: int, progress: Progress) -> list[Check]:
+def _trial(hosts: int, steps: Steps) -> list[Check]:
     what = [f"{hosts} hosts come up", "a container runs"]
     # A short name of its own: a learner's sandbox goes on.
     name = f"try{os.getpid()}"
     try:
         # What is built once is not waited for by anybody later.
-        up(hosts, id=name, progress=progress)
+        up(hosts, id=name, steps=steps)
         down(id=name)
         began = time.monotonic()
-        host = up(hosts, id=name, progress=Quiet()).host("a")
+        host = up(hosts, id=name, steps=Quiet()).host("a")
         up_seconds = time.monotonic() - began
         began = time.monotonic()
         result = host.run("docker run --rm toolbox true", timeout=120)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sandbox.model.firewall.words import describe
 from sandbox.model.journey import Change, Hop, Passage, endpoint, taken
 from sandbox.model.packet import Flow
-from sandbox.model.rules import describe
 from sandbox.model.state import HostState, InterfaceRef, Rule, Snapshot
 from sandbox.model.trace import Pass
 from sandbox.views.graph import DETAILS, places, short_name

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from sandbox.model.rules import describe
-from sandbox.model.ruleset import Asked, Start
+from sandbox.model.firewall.hooks import Asked, Start
+from sandbox.model.firewall.words import describe
 
 __all__ = ["Ruleset"]
 

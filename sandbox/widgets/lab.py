@@ -119,7 +119,7 @@ class LabPanel(Worker):
         if self._picture:
             self._picture.close()
             self._picture = None
-        self._session.start(progress=_Said(self._say))
+        self._session.start(steps=_Said(self._say))
         self._started = True
         self._start_button.description = "Start anew"
         for field in self._answers:
@@ -177,7 +177,7 @@ class _Said:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
 
-    def step(self, text: str, *, left: float | None = None) -> None:
+    def begin(self, text: str, *, left: float | None = None) -> None:
         rest = f", about {left:.0f} s left" if left else ""
         self._say(f"{text}{rest} …")
 

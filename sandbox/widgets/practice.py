@@ -64,7 +64,7 @@ class Practice(Worker):
         self._fault = None
         self._guess.value = self._calls.value = ""
         self._say("Opening the shop, and breaking something …")
-        shop(id=self._sandbox.id, progress=Quiet())
+        shop(id=self._sandbox.id, steps=Quiet())
         # Each comes once before any comes again.
         self._left = self._left or list(FAULTS)
         fault = self._choose(self._left)

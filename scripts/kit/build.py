@@ -17,7 +17,7 @@ from pathlib import Path
 from sandbox.engine import archive
 from sandbox.engine.vm import VMEngine
 from sandbox.hosts import plan
-from sandbox.steps import TextProgress
+from sandbox.steps import TextSteps
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ("3.11", "3.12", "3.13")
@@ -37,7 +37,7 @@ def build(file: Path, versions: tuple[str, ...] = VERSIONS) -> None:
         course.unlink()
         for version in versions:
             _wheels(kit / "wheels" / version, version)
-        snapshot = Path(VMEngine().build(plan.recipe(2), TextProgress()))
+        snapshot = Path(VMEngine().build(plan.recipe(2), TextSteps()))
         archive.pack(kit / "hosts", snapshot, "gz")
         files = sorted(path for path in kit.rglob("*") if path.is_file())
         sums = [f"{archive.sha256(path)}  {path.relative_to(kit)}\n" for path in files]

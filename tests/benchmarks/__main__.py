@@ -20,7 +20,7 @@ from tests.benchmarks.measure import ID, RUNS, seconds, table
 
 
 def up():
-    box = sandbox.up(2, id=ID, progress=Quiet())
+    box = sandbox.up(2, id=ID, steps=Quiet())
     for name in box.hosts:
         box.host(name).client.ping()
 

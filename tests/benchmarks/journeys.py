@@ -13,7 +13,7 @@ from tests.benchmarks.measure import ID, RUNS, seconds, table
 
 def measure(pairs):
     for hosts, containers in pairs:
-        box = sandbox.up(hosts, id=ID, progress=Quiet())
+        box = sandbox.up(hosts, id=ID, steps=Quiet())
         box.reset(Quiet())
         for name in box.hosts:
             client = box.host(name).client

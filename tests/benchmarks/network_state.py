@@ -68,7 +68,7 @@ def times(act):
 
 def main(counts):
     try:
-        table(measure(sandbox.up(2, id=ID, progress=Quiet()), counts))
+        table(measure(sandbox.up(2, id=ID, steps=Quiet()), counts))
     finally:
         sandbox.down(id=ID)
 

@@ -20,7 +20,7 @@ from sandbox.engine import companion, image, relay
 from sandbox.engine.daemon import Daemon
 from sandbox.engine.docker import DockerEngine
 from sandbox.engine.vm import VMEngine
-from sandbox.guest import agent
+from sandbox.guest import wire
 from sandbox.paths import run_dir, sandbox_ids, state_dir
 from sandbox.status import doctor, status
 from sandbox.steps import Quiet
@@ -127,7 +127,7 @@ def test_a_running_command_ends_with_its_caller(box):
     host = box.host("a")
     with companion_socket(box) as conn:
         request = {"op": "exec", "argv": ["sleep", "4242"], "cwd": "/"}
-        agent.send(conn, agent.REQUEST, json.dumps(request).encode())
+        wire.send(conn, wire.REQUEST, json.dumps(request).encode())
         assert until(lambda: host.run("pgrep -f 'sleep 424[2]'").code == 0)
     assert until(lambda: host.run("pgrep -f 'sleep 424[2]'").code == 1)
 
@@ -173,10 +173,10 @@ def test_tls_with_the_right_keys_and_only_with_them(box, outer, tmp_path, monkey
         direct.send(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
         assert b"200 OK" in direct.receive()
         direct.close()
-        path = f"{agent.RUN}/agent.sock"
+        path = f"{wire.RUN}/agent.sock"
         stream = relay._Exec(daemon, client.api.api_version, f"wbw-{ID}-host-a", path)
         request = json.dumps({"op": "exec", "argv": ["hostname"]}).encode()
-        stream.send(agent.FRAME.pack(agent.REQUEST, len(request)) + request)
+        stream.send(wire.FRAME.pack(wire.REQUEST, len(request)) + request)
         assert b"host-a\n" in stream.receive()
         stream.close()
         client.close()

@@ -7,7 +7,7 @@ import pytest
 
 import sandbox
 from sandbox.hosts import actions
-from sandbox.magic import run_cell
+from sandbox.hosts.cell import run_cell
 from sandbox.model.read import read_host
 from sandbox.steps import Quiet
 from tests.hosts import until

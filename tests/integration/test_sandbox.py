@@ -21,8 +21,8 @@ from sandbox import SandboxError
 from sandbox.engine import assets, qemu, snapshot
 from sandbox.engine.vm import VMEngine
 from sandbox.hosts import capabilities, plan
+from sandbox.hosts.cell import run_cell
 from sandbox.hosts.events import EngineEvents
-from sandbox.magic import run_cell
 from sandbox.paths import cache_dir, run_dir, run_root, sandbox_ids, state_dir
 from sandbox.room import workshop
 from sandbox.status import doctor, status
@@ -314,7 +314,7 @@ def damage(count):
 def test_hosts_come_up_from_a_damaged_snapshot(own, count):
     damage(count)
     id = own()
-    box = sandbox.up(count, id=id, progress=Quiet())
+    box = sandbox.up(count, id=id, steps=Quiet())
     addresses = set()
     for name in box.hosts:
         ok(
@@ -557,7 +557,7 @@ def test_cycles_of_up_and_down_leave_nothing(private, own):
     run_root()
     before = left(private)
     for _ in range(5):
-        sandbox.up(2, id=id, progress=Quiet())
+        sandbox.up(2, id=id, steps=Quiet())
         assert left(private)[0] >= 2, "the supervisor and QEMU are not found"
         sandbox.down(id=id)
     assert left(private) == before

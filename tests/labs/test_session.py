@@ -18,11 +18,11 @@ def session(sandbox_up):
 
 
 def test_a_lab_is_started_done_checked_and_begun_anew(session):
-    session.start(progress=Quiet())
+    session.start(steps=Quiet())
     with pytest.raises(sandbox.SandboxError, match=f"in the middle of the lab {LAB}"):
         sandbox.up(2, fresh=True)
     with pytest.raises(sandbox.SandboxError, match=f"in the middle of the lab {LAB}"):
-        sandbox.lab(names()[1], "ada").start(progress=Quiet())
+        sandbox.lab(names()[1], "ada").start(steps=Quiet())
     assert session.check().earned == 0
     views = session.topology().data()["views"].values()
     assert all("wrong" in [it.get("change") for it in view["nodes"]] for view in views)
@@ -36,7 +36,7 @@ def test_a_lab_is_started_done_checked_and_begun_anew(session):
     cost = report.tasks[0].cost
     assert (cost > 0, report.earned) == (True, session.lab.points - cost)
     assert report.seconds < 300
-    again.reset(progress=Quiet())
+    again.reset(steps=Quiet())
     assert again.check().earned == 0
     kept = record.of_lab(LAB)
     assert (kept["best"], kept["hints"]) == (session.lab.points - cost, {})
@@ -44,7 +44,7 @@ def test_a_lab_is_started_done_checked_and_begun_anew(session):
 
 
 def test_hosts_that_were_put_back_are_not_taken_for_the_lab(session):
-    session.start(progress=Quiet())
+    session.start(steps=Quiet())
     for act in (sandbox.reset, sandbox.down):
         with pytest.raises(sandbox.SandboxError, match=f"in the middle of the lab {LAB}"):
             act()

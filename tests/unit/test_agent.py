@@ -14,9 +14,9 @@ import pytest
 
 from sandbox.engine import link
 from sandbox.errors import SandboxError
-from sandbox.guest import agent, state
+from sandbox.guest import agent, state, wire
 from sandbox.hosts.host import Host
-from sandbox.shell import argv, failure
+from sandbox.hosts.shell import argv, failure
 from tests.hosts import until
 
 
@@ -53,14 +53,14 @@ def test_a_long_script_runs_as_a_short_one_does(host):
     )
 
     def run(filling):
-        said = {agent.STDOUT: b"", agent.STDERR: b""}
+        said = {wire.STDOUT: b"", wire.STDERR: b""}
 
         def take(kind, data):
             said[kind] += data
 
         text = script.format(filling)
         code = host.stream(argv(text), take, stdin=b"in", timeout=20)
-        return code, said[agent.STDOUT], failure(text, code, said[agent.STDERR], b"")
+        return code, said[wire.STDOUT], failure(text, code, said[wire.STDERR], b"")
 
     short, long = run(": x"), run(": " + "ä" * 200_000)
     assert short == long
@@ -148,11 +148,11 @@ def test_whoever_sends_more_than_there_is_room_for_is_heard_too(host):
     sent = b"x" * 5 * 10**6
     with host._request({"op": "exec", "argv": ["wc", "-c"]}) as conn:
         conn.settimeout(20)
-        agent.send(conn, agent.STDIN, sent)
-        agent.send(conn, agent.STDIN_END)
-        frames = dict(iter(lambda: agent.receive(conn), None))
-    assert int(frames[agent.STDOUT]) == len(sent)
-    assert frames[agent.EXIT] == b"0"
+        wire.send(conn, wire.STDIN, sent)
+        wire.send(conn, wire.STDIN_END)
+        frames = dict(iter(lambda: wire.receive(conn), None))
+    assert int(frames[wire.STDOUT]) == len(sent)
+    assert frames[wire.EXIT] == b"0"
 
 
 def test_commands_are_killed_for_memory_before_the_agent(host, tmp_path):
@@ -183,7 +183,7 @@ def test_a_terminal_has_the_size_that_was_asked_for(host):
     with host._request(request) as conn:
         conn.settimeout(5)
         seen = b""
-        while (frame := agent.receive(conn)) and frame[0] != agent.EXIT:
+        while (frame := wire.receive(conn)) and frame[0] != wire.EXIT:
             seen += frame[1]
     assert seen.strip() == b"31 97"
 
@@ -194,13 +194,13 @@ def test_a_terminal_controls_the_session_of_its_command(host):
         conn.settimeout(20)
         # A signal is lost on a cat that bash has forked and that is not cat yet; so it answers
         # first, after the terminal's echo.
-        agent.send(conn, agent.STDIN, b"there\n")
+        wire.send(conn, wire.STDIN, b"there\n")
         while said.count("there") < 2 or said.count("\n") < 4:
-            kind, payload = agent.receive(conn)
-            said += payload.decode() if kind == agent.STDOUT else ""
-        agent.send(conn, agent.STDIN, b"\x03")
-        frames = iter(lambda: agent.receive(conn), None)
-        ended = next(payload for kind, payload in frames if kind == agent.EXIT)
+            kind, payload = wire.receive(conn)
+            said += payload.decode() if kind == wire.STDOUT else ""
+        wire.send(conn, wire.STDIN, b"\x03")
+        frames = iter(lambda: wire.receive(conn), None)
+        ended = next(payload for kind, payload in frames if kind == wire.EXIT)
     terminal, of_process = (word for word in said.split() if word != "there")
     assert terminal == f"/dev/{of_process}"
     assert ended == b"7"

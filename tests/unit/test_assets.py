@@ -167,7 +167,7 @@ def test_a_mirror_past_its_date_is_used_and_said(mmdebstrap, tmp_path):
     steps = []
 
     class Told(Quiet):
-        def step(self, text, *, left=None):
+        def begin(self, text, *, left=None):
             steps.append(text)
 
     assets._mmdebstrap(mmdebstrap(EXPIRED), tmp_path, Told())

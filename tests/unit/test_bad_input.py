@@ -5,9 +5,8 @@ from unittest import mock
 import pytest
 
 import sandbox
-from sandbox import magic
 from sandbox.errors import SandboxError
-from sandbox.hosts import plan
+from sandbox.hosts import cell, plan
 from sandbox.hosts.host import Host
 from sandbox.hosts.sandbox import Sandbox
 
@@ -41,7 +40,7 @@ CALLS = {
     "compare_drivers": (sandbox.lessons.compare_drivers, [5, "bridge", [5], [["x"]], object()]),
     "restore_progress": (sandbox.restore_progress, [5, None, b"x", "", "nosuch", "/proc"]),
     "%%host": (
-        lambda it: magic.run_cell(it, "ls\n", print),
+        lambda it: cell.run_cell(it, "ls\n", print),
         ["", "a b", "a --head", "a --head x", "a --head -1", "a --head 0", "a --head ²", "'",
          "a --save", "a --save ''", "a --save '\0'", "a --expect-failure=1", "--help", "a 'b"],
     ),
@@ -53,7 +52,7 @@ CALLS = {
     ("call", "given"), [(name, it) for name, (_, some) in CALLS.items() for it in some]
 )
 def test_what_cannot_be_is_one_message(monkeypatch, call, given):
-    monkeypatch.setattr(magic, "host", lambda _name: HOST)
+    monkeypatch.setattr(cell, "host", lambda _name: HOST)
     act, _ = CALLS[call]
     with pytest.raises(SandboxError) as told:
         act(given)

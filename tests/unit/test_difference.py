@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.model.difference import GROUPS, diff, steady
+from sandbox.model.firewall.words import describe
 from sandbox.model.read import read_host
-from sandbox.model.rules import describe
 from sandbox.model.state import Rule, Snapshot
 from tests.states import capture
 from tests.unit import snapshots

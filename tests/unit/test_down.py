@@ -83,7 +83,7 @@ def test_a_start_on_another_docker_does_not_forget_the_first(monkeypatch):
     record = on_docker("mine")
     before = record.read_text()
     with pytest.raises(SandboxError, match=r"/none/docker\.sock") as caught:
-        DockerEngine().start("mine", plan.recipe(1), internet=False, progress=Quiet())
+        DockerEngine().start("mine", plan.recipe(1), internet=False, steps=Quiet())
     assert "down --id mine" in caught.value.fix
     assert record.read_text() == before
 

@@ -2,8 +2,7 @@ import stat
 
 import pytest
 
-from sandbox import paths
-from sandbox import steps as progress
+from sandbox import paths, steps
 from sandbox.errors import SandboxError
 
 
@@ -45,6 +44,6 @@ def test_a_path_too_long_for_a_socket_is_said_beforehand(tmp_path, monkeypatch):
         paths.run_dir("default")
 
 
-def test_progress_says_the_step_and_the_time_left(capsys):
-    progress.TextProgress().step("Building", left=12.4)
+def test_a_long_step_says_what_it_does_and_the_time_left(capsys):
+    steps.TextSteps().begin("Building", left=12.4)
     assert "Building, about 12 s left" in capsys.readouterr().err

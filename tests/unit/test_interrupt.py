@@ -8,7 +8,7 @@ from jupyter_client.manager import start_new_kernel
 SETUP = """
 import os, threading, time
 import sandbox
-import sandbox.magic as magic
+from sandbox.hosts import cell
 from sandbox.hosts.host import Host
 from sandbox.guest import agent
 path = os.path.join({folder!r}, "agent.sock")
@@ -19,7 +19,7 @@ while not os.path.exists(path) and time.monotonic() < end:
     time.sleep(0.02)
 os.path.dirname = kept
 host_a = Host("host-a", "198.18.0.11", "unix:///nowhere", path)
-magic.host = lambda name: host_a
+cell.host = lambda name: host_a
 """
 SECONDS = 30
 

@@ -16,7 +16,7 @@ from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
 import sandbox
-from sandbox.guest import capture
+from sandbox.guest import bpf, probe
 from sandbox.hosts.journey import journey
 from sandbox.model.follow import follow
 from sandbox.model.journey import Evidence, Probe, Sent, Sight
@@ -572,8 +572,8 @@ def test_what_cannot_be_sent_is_said_before_anything_is(monkeypatch, options, wo
 
 
 @pytest.fixture
-def bpf():
-    return lambda frame: passes(capture.bpf(COOKIE, ISN), bytes(frame))
+def kept():
+    return lambda frame: passes(bpf.program(COOKIE, ISN), bytes(frame))
 
 
 def passes(program, frame):  # noqa: PLR0912
@@ -646,8 +646,8 @@ DATAGRAM = ETHER / IP() / UDP(dport=53) / Raw(COOKIE)
     ],
     ids=lambda frame: frame.summary()[:60],
 )
-def test_the_filter_lets_the_probe_pass(bpf, frame):
-    assert bpf(frame)
+def test_the_filter_lets_the_probe_pass(kept, frame):
+    assert kept(frame)
 
 
 @pytest.mark.parametrize(
@@ -665,8 +665,8 @@ def test_the_filter_lets_the_probe_pass(bpf, frame):
     ],
     ids=lambda frame: frame.summary()[:60],
 )
-def test_the_filter_holds_back_what_is_none_of_it(bpf, frame):
-    assert not bpf(frame)
+def test_the_filter_holds_back_what_is_none_of_it(kept, frame):
+    assert not kept(frame)
 
 
 def test_handles_lead_to_the_rule_as_iptables_writes_it():
@@ -698,7 +698,7 @@ def test_an_error_that_quotes_a_ping_is_no_reply_to_it():
     heard = {name: bytes(it) for name, it in {"ping": ping, "reply": reply, "error": error}.items()}
     heard |= {"nothing": b"", "another": bytes(reply).replace(COOKIE, COOKIE[::-1])}
     assert [name for name, it in heard.items()
-            if capture.is_reply(it, socket.AF_INET, COOKIE)] == ["reply"]  # fmt: skip
+            if probe.is_reply(it, socket.AF_INET, COOKIE)] == ["reply"]  # fmt: skip
     reply, error = (ICMPv6EchoReply(id=7, data=COOKIE), b"\x01" + bytes(7) + COOKIE)
-    assert capture.is_reply(bytes(reply), socket.AF_INET6, COOKIE)
-    assert not capture.is_reply(error, socket.AF_INET6, COOKIE)
+    assert probe.is_reply(bytes(reply), socket.AF_INET6, COOKIE)
+    assert not probe.is_reply(error, socket.AF_INET6, COOKIE)

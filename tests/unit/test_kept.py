@@ -24,13 +24,13 @@ class Engine:
     def state(self, _id):
         return EngineState("unix:///none", Site("", {}, ""), "", 0, self.hosts, self.internet)
 
-    def start(self, _id, recipe, *, internet, progress):
+    def start(self, _id, recipe, *, internet, steps):
         same = (recipe.hosts, internet, self.made_by) == (self.hosts, self.internet, "this version")
         self.done.append("attached" if same else "left")
         if not same:
             raise OtherSandbox("")
 
-    def reset(self, _id, recipe, *, internet, progress):
+    def reset(self, _id, recipe, *, internet, steps):
         self.done.append("replaced")
 
     def host_url(self, _id, host):
@@ -59,14 +59,14 @@ def refused(engine, *arguments, **options):
     with pytest.raises(
         sandbox.SandboxError, match=r"not the one you asked for\. Nothing was changed\."
     ) as caught:
-        sandbox.up(*arguments, **options, progress=Quiet())
+        sandbox.up(*arguments, **options, steps=Quiet())
     assert engine.done == ["left"]
     return caught.value
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_sandbox_that_has_what_is_asked_for_is_attached_to(engine, count):
-    assert sandbox.up(count, progress=Quiet()).hosts == ("host-a", "host-b")
+    assert sandbox.up(count, steps=Quiet()).hosts == ("host-a", "host-b")
     assert engine.done == ["attached"]
 
 
@@ -108,7 +108,7 @@ def test_another_way_out_does_not_replace_them(engine, internet):
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_the_explicit_word_replaces(engine, count):
     engine.made_by = "another version"
-    assert sandbox.up(count, fresh=True, progress=Quiet()).hosts == plan.names(count)
+    assert sandbox.up(count, fresh=True, steps=Quiet()).hosts == plan.names(count)
     assert engine.done == ["replaced"]
 
 

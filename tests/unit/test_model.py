@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.model import firewall, links
+from sandbox.model import links
+from sandbox.model.firewall.read import option, read_nft, read_save
 from sandbox.model.read import read_host
 from sandbox.model.state import InterfaceRef, Listener, Published, Snapshot, Subnet
 from tests.states import capture
@@ -162,7 +163,7 @@ def test_published_ports_are_seen_in_the_firewall():
     rules = host("bridge").namespace.rules
     [dnat] = [it for it in rules if it.target == "DNAT" and "8080" in it.text and it.family == "ip"]
     assert (dnat.table, dnat.chain, dnat.packets) == ("nat", "DOCKER", 0)
-    assert firewall.option(dnat.text, "--to-destination") == "172.18.0.2:80"
+    assert option(dnat.text, "--to-destination") == "172.18.0.2:80"
     chains = {(it.table, it.name): it.policy for it in host("bridge").namespace.chains}
     assert chains["filter", "FORWARD"] in ("ACCEPT", "DROP")
     assert chains["filter", "DOCKER-USER"] == ""
@@ -282,7 +283,7 @@ def test_a_damaged_dump_is_told_and_the_rest_still_read(part, at, junk):
 
 @given(st.text())
 def test_no_text_makes_the_rule_parsers_fail(text):
-    for _, rules in (firewall.read_save(text, "ip"), firewall.read_nft(text)):
+    for _, rules in (read_save(text, "ip"), read_nft(text)):
         assert all(isinstance(rule.text, str) for rule in rules)
 
 
@@ -294,7 +295,7 @@ def test_rules_come_back_as_they_were_saved(listed):
         f"[{packets}:{size}] -A {chain} -i eth0 -j {target}\n"
         for chain, target, packets, size in listed
     )
-    _, rules = firewall.read_save(f"*filter\n{text}COMMIT\n", "ip")
+    _, rules = read_save(f"*filter\n{text}COMMIT\n", "ip")
     assert [(it.chain, it.target, it.packets, it.bytes) for it in rules] == listed
     assert {it.table for it in rules} <= {"filter"}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.guest import agent, mux
+from sandbox.guest import agent, mux, wire
 from sandbox.guest.mux import HEADER, WINDOW, Loop, Mux
 from tests.hosts import until
 
@@ -221,7 +221,7 @@ def test_what_was_said_is_read_though_its_speaker_listens_no_more(ends, sent):
         with contextlib.suppress(BrokenPipeError):
             sock.sendall(b"said to nobody")
         time.sleep(0.2)
-        assert agent.read_exactly(sock, len(sent)) == sent
+        assert wire.read_exactly(sock, len(sent)) == sent
         writer.join(5)
 
 

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "sandbox"
 # From the ground up: a room knows those of the lines above its own, and no other of its line.
 LAYERS = [
     {"errors", "guest", "memory", "steps"},
-    {"paths", "shell"},
+    {"paths"},
     {"command", "engine", "model", "record"},
     {"views"},
     {"hosts"},

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import sandbox
 from sandbox import show
 from sandbox.model.difference import diff
+from sandbox.model.firewall.hooks import ruleset
 from sandbox.model.read import read_host
-from sandbox.model.ruleset import ruleset
 from sandbox.model.state import Chain, Namespace, Rule, Snapshot
 from sandbox.views.ruleset import Ruleset
 from tests.states import capture

@@ -81,7 +81,7 @@ def test_an_unknown_engine_is_one_message(monkeypatch):
 def test_a_wrong_time_until_a_pause_is_one_message(monkeypatch, cache, seconds):
     monkeypatch.setenv("SANDBOX_IDLE_SECONDS", seconds)
     with pytest.raises(SandboxError, match="SANDBOX_IDLE_SECONDS is"):
-        VMEngine().start("x", plan.recipe(1), internet=False, progress=Quiet())
+        VMEngine().start("x", plan.recipe(1), internet=False, steps=Quiet())
 
 
 def test_nothing_installed_says_what_to_install(monkeypatch, cache):

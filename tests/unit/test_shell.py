@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sandbox import shell
+from sandbox.hosts import shell
 
 
 def run(cell):

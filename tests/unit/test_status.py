@@ -39,7 +39,7 @@ def test_hosts_that_hang_are_asked_at_once_and_not_for_long(tmp_path, monkeypatc
 def test_reset_starts_again_what_ended_by_itself_and_nothing_that_was_removed(cache, monkeypatch):
     begun = []
 
-    def begin(_engine, id, recipe, *, internet, progress):
+    def begin(_engine, id, recipe, *, internet, steps):
         begun.append((id, recipe.hosts, internet))
 
     monkeypatch.setattr(VMEngine, "reset", begin)

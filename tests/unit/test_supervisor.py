@@ -312,7 +312,7 @@ def test_a_sandbox_on_a_full_disk_does_not_start(cache, monkeypatch):
     cache.mkdir(parents=True)
     monkeypatch.setattr(supervisors.companion, "starting", refuse)
     with pytest.raises(SandboxError, match="is full, so the sandbox cannot start"):
-        VMEngine().start("s", None, internet=False, progress=None)
+        VMEngine().start("s", None, internet=False, steps=None)
     assert not state_dir("s").exists()
 
 

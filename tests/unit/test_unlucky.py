@@ -64,7 +64,7 @@ def test_kvm_that_is_asked_for_and_does_not_work_is_one_message(monkeypatch, rea
     monkeypatch.setattr(qemu, "_found", lambda _base, _seconds: ("tcg", reason))
     monkeypatch.setattr("sandbox.engine.vm.VMEngine.lacks", staticmethod(lambda: []))
     with pytest.raises(SandboxError, match="KVM does not work here") as caught:
-        sandbox.up(1, id="mine", progress=Quiet())
+        sandbox.up(1, id="mine", steps=Quiet())
     assert caught.value.why == reason
     assert "unset SANDBOX_ACCELERATOR" in caught.value.fix
 

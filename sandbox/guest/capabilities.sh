@@ -1,5 +1,5 @@
 #!/bin/sh
-# probe.sh NAME...: for each capability one line, "NAME yes" or "NAME no REASON".
+# capabilities.sh NAME...: for each capability one line, "NAME yes" or "NAME no REASON".
 # Each is tried for real in a throwaway network namespace; FACTS: what a driver needs.
 try() {
     case $1 in
