@@ -24,7 +24,7 @@ Box([w.Dropdown(options=["one", "two"]), w.Select(options=["one", "two"]), w.Che
 """,
     "prediction": 'import sandbox\nsandbox.predict("Which?", "One", "Two")',
     "quiz": 'import sandbox\nsandbox.quiz("quizzes/01-bridge.toml")',
-    "advice": "from sandbox.advice import choose_driver\nchoose_driver()",
+    "advice": "from sandbox.lessons import choose_driver\nchoose_driver()",
     "picture": """
 from sandbox.model.state import Snapshot
 from sandbox.views.topology import Topology
