@@ -141,7 +141,7 @@ MUTATIONS = (
     Mutation(
         "a repair leaves its rule", "sandbox/lessons/shop.py",
         '("iptables -D DOCKER-USER -i eth0 -p tcp --dport 80 -j DROP",)', '("true",)',
-        lesson("15-troubleshooting"), engine=True,
+        "tests/lessons/test_shop.py --exhaustive", engine=True,
     ),
     Mutation(
         "a virtual machine's network is not known as user-mode NAT", "sandbox/model/read.py",

@@ -1,4 +1,7 @@
-"""Lesson 15: each fault of the shop makes the calls fail that it should, and the tree finds it."""
+"""Lesson 15: its two faults make the calls fail that they should, and the tree finds each.
+
+The others are in tests/lessons/test_shop.py.
+"""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +12,8 @@ from between_cells import after
 
 import sandbox
 from sandbox.errors import SandboxError
-from sandbox.lessons.shop import CALLS, FAULTS, STEPS, look
-from tests.hosts import ok
+from sandbox.lessons.shop import CALLS, FAULTS
+from tests.hosts import ok, wrong_steps
 
 # The cell before the last, which puts the hosts back as new.
 QUIZ = "quizzes/15-troubleshooting.toml"
@@ -20,13 +23,6 @@ BRANCHES = sandbox.lessons.decision_tree().branches
 SMALL = 'break_shop("large answers")'
 OVERLAP = "docker network create --subnet 198.18.0.8/29 vpn > /dev/null"
 LESSON = Path(__file__).parents[3] / "lessons/15-troubleshooting.ipynb"
-
-
-def wrong_steps(steps):
-    box = sandbox.find()
-    with ThreadPoolExecutor() as pool:
-        looked = pool.map(lambda step: look(box, step), steps)
-        return [step.title for step, (_, right) in zip(steps, looked, strict=True) if not right]
 
 
 def cells_from(text):
@@ -59,23 +55,6 @@ def the_decision_tree_finds_the_path_of_smaller_packets(a, b):
 def the_decision_tree_finds_the_subnet_that_is_taken(a, b):
     assert BY_NAME["overlap"].breaks == (OVERLAP.removesuffix(" > /dev/null"),)
     found_in_the_lesson(BY_NAME["overlap"], cells_from(OVERLAP))
-
-
-@after(QUIZ)
-def the_decision_tree_finds_each_other_fault_and_its_repair_leaves_a_whole_shop(a, b):
-    hosts = {"a": a, "b": b}
-    for fault in FAULTS:
-        if fault.name in ("large answers", "overlap"):
-            continue
-        sandbox.lessons.break_shop(fault.name)
-        made = sandbox.lessons.calls()
-        assert made.failed == fault.fails, f"{fault.name}\n{made}"
-        assert wrong_steps(BRANCHES[made.failed]) == [fault.step]
-        # A repair that leaves something makes the next fault's calls fail otherwise.
-        for command in fault.repair:
-            ok(hosts[fault.host], command)
-    assert sandbox.lessons.calls().failed == set()
-    assert wrong_steps(STEPS) == []
 
 
 @after(QUIZ)
