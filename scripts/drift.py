@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sandbox.command import run
 from sandbox.engine import assets, versions
 from sandbox.engine.vm import VMEngine
 from sandbox.hosts import plan
@@ -41,4 +42,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sandbox.command import run
 from sandbox.engine import archive
 from sandbox.engine.vm import VMEngine
 from sandbox.hosts import plan
@@ -60,9 +61,15 @@ def _run(*command: str | Path) -> None:
     subprocess.run(command, check=True)
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """The exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path, nargs="?", default=ROOT / "build/wire-by-wire-kit.tar")
     parser.add_argument("--python", nargs="+", default=VERSIONS, metavar="VERSION")
     options = parser.parse_args()
     build(options.file.absolute(), tuple(options.python))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

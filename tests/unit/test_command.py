@@ -1,12 +1,14 @@
 """What a hostile newcomer gives the command lines: each time one message, and a status."""
 
 import os
+import runpy
 import subprocess
 import sys
 
 import pytest
 
 from sandbox.__main__ import main
+from sandbox.errors import SandboxError
 from sandbox.labs.__main__ import main as labs
 
 BAD = [
@@ -132,3 +134,16 @@ def test_interrupt_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr("sandbox.hosts.sandbox.reset", interrupt)
     assert main(["reset"]) == 130
     assert capsys.readouterr().err == "sandbox: interrupted\n"
+
+
+def test_a_drift_whose_build_fails_says_why_in_one_message(monkeypatch, capsys):
+    def fail(*_arguments, **_options):
+        raise SandboxError("host-a was not ready.", why="it was busy")
+
+    monkeypatch.setattr("sandbox.engine.vm.VMEngine.build", fail)
+    # A developer's last drift stays.
+    monkeypatch.setattr("shutil.rmtree", lambda *_arguments, **_options: None)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path("scripts/drift.py", run_name="__main__")
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "sandbox: host-a was not ready.\nWhy: it was busy\n"
