@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import ipywidgets as widgets
 import traitlets
@@ -13,17 +12,7 @@ import traitlets
 from sandbox.errors import SandboxError
 from sandbox.views.keys import KEEPS_KEYS, keys
 
-__all__ = ["Box", "Worker", "in_place_of"]
-
-_Shown = TypeVar("_Shown", bound=widgets.Widget)
-
-
-def in_place_of(kept: dict[str, _Shown], key: str, make: Callable[[], _Shown]) -> _Shown:
-    """What make makes, kept under that key; what was there before is closed."""
-    if earlier := kept.pop(key, None):
-        earlier.close()
-    kept[key] = make()
-    return kept[key]
+__all__ = ["Box", "Worker"]
 
 
 class Box(widgets.VBox):
