@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sandbox.errors import SandboxError
 from sandbox.hosts.actions import Refused
 from sandbox.model.read import unreachable
 from sandbox.widgets.panel import Panel
@@ -148,3 +149,37 @@ def test_what_goes_wrong_while_it_looks_is_said_and_it_looks_again(panel, hosts,
     hosts.now = dataclasses.replace(hosts.now, hosts=hosts.now.hosts[:1])
     panel._picture.look_again()
     until("it looks again", lambda: panel._picture.shown is hosts.now, 10)
+
+
+@pytest.mark.parametrize("part", ["drawn", "offered"])
+def test_a_picture_that_came_to_nothing_is_made_up_for_at_the_next_event(
+    panel, hosts, monkeypatch, part
+):
+    def fail(*_, **__):
+        raise ValueError("a state of a shape that nobody knows")
+
+    if part == "drawn":
+        monkeypatch.setattr(panel.topology, "show", fail)
+    else:
+        monkeypatch.setattr(panel.tabs[0], "offer", fail)
+    empty = tuple(dataclasses.replace(it, containers=()) for it in hosts.now.hosts)
+    hosts.now = dataclasses.replace(hosts.now, hosts=empty)
+    panel._picture.look_again()
+    until("it is said", lambda: "nobody knows" in panel.console.answer, 10)
+    monkeypatch.undo()
+    container = field(panel, "Containers", "container").control
+    assert container.options
+    panel._picture.look_again()
+    until("it is drawn", lambda: "0 containers" in panel.topology.picture["summary"], 10)
+    until("it is offered", lambda: container.options == (), 10)
+
+
+@pytest.mark.parametrize("error", [SandboxError("No sandbox runs."), ValueError("odd")])
+def test_a_click_that_cannot_look_at_the_hosts_says_so(panel, hosts, monkeypatch, error):
+    def fail(names=None):
+        raise error
+
+    monkeypatch.setattr(hosts, "snapshot", fail)
+    press(panel, "Start VM")
+    assert str(error.args[0]) in panel.console.answer
+    assert panel.console.failed

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sandbox.errors import SandboxError
 from sandbox.hosts.events import EngineEvents
 from sandbox.model.difference import steady
-from sandbox.model.state import HostState
+from sandbox.model.state import HostState, Snapshot
 from sandbox.widgets.console import Console
 from sandbox.widgets.live import LiveTopology
 from sandbox.widgets.panel.hosts import Hosts
@@ -23,16 +23,16 @@ BURST_SECONDS = 4.0
 class Picture:
     """The topology of the hosts. It follows them from follow() until close().
 
-    changed: called in a thread of the picture's own when it shows something new; what fails there
+    looked: called after each look at the hosts, in a thread of the picture's own; what fails there
         is said in the console.
 
     topology: the widget.  shown: the snapshot that it shows.  images: see ``Hosts.images``.
     """
 
     def __init__(
-        self, hosts: Hosts, console: Console, changed: Callable[[], None], *, detail: str
+        self, hosts: Hosts, console: Console, looked: Callable[[], None], *, detail: str
     ) -> None:
-        self._hosts, self._console, self._changed = hosts, console, changed
+        self._hosts, self._console, self._looked = hosts, console, looked
         self.shown = self._baseline = hosts.snapshot()
         self._changed_at = 0.0
         self.topology = LiveTopology(self.shown, detail=detail)
@@ -44,8 +44,8 @@ class Picture:
     def follow(self) -> None:
         """Begin to follow the hosts."""
         threading.Thread(target=self._refresh, daemon=True).start()
-        engines = [self._hosts[name] for name in self._hosts.names]
-        self._events = EngineEvents(engines, self.look_again)
+        followed = [self._hosts[name] for name in self._hosts.names]
+        self._events = EngineEvents(followed, self.look_again)
 
     def close(self) -> None:
         """Stop following the hosts."""
@@ -82,8 +82,11 @@ class Picture:
         """Take a snapshot, and show it if something changed. Raises SandboxError."""
         now = self._hosts.snapshot()
         # Only one thread changes what is shown.
-        if [*map(steady, now.hosts)] == [*map(steady, self.shown.hosts)]:
-            return
+        if [*map(steady, now.hosts)] != [*map(steady, self.shown.hosts)]:
+            self._show(now)
+        self._looked()
+
+    def _show(self, now: Snapshot) -> None:
         images = self._hosts.images()
         moment = time.monotonic()
         if any(host.unread for host in self.shown.hosts):
@@ -92,6 +95,6 @@ class Picture:
         elif moment - self._changed_at > BURST_SECONDS:
             self._baseline = self.shown
         self._changed_at = moment
-        self.shown, self.images = now, images
         self.topology.show(now, before=self._baseline)
-        self._changed()
+        # Not before: what could not be drawn is drawn at the next event.
+        self.shown, self.images = now, images

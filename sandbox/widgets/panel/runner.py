@@ -71,8 +71,8 @@ class Runner:
         self.console.say("")
         try:
             request = ask()
-        except Refused as refused:
-            self._refuse(refused, field)
+        except Exception as error:
+            self._tell(error, field)
             self.console.answered += 1
         else:
             self.console.place = ", ".join(dict.fromkeys(f"{name}$" for name, _ in request.steps))
@@ -88,23 +88,22 @@ class Runner:
             self.console.say(said or "Done.")
             if request.then:
                 request.then(said)
-        except Refused as refused:
-            self._refuse(refused, field)
-        except SandboxError as error:
-            self.console.say(str(error), failed=True)
         except Exception as error:
-            self.console.say(f"{type(error).__name__}: {error}", failed=True)
+            self._tell(error, field)
         finally:
             # Events tell of most changes; a probe and a failure may have none.
             self._after()
             self._set_busy("")
             self.console.answered += 1
 
-    def _refuse(self, refused: Refused, field: FieldOf) -> None:
-        text = " ".join(filter(None, (refused.what, refused.fix)))
-        if found := field(refused.field):
-            self._at_fault.append(found)
-            found.say(text)
+    def _tell(self, error: Exception, field: FieldOf) -> None:
+        """Say what went wrong; what was refused is said beside its field, too."""
+        text = str(error) if isinstance(error, SandboxError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, Refused):
+            text = " ".join(filter(None, (error.what, error.fix)))
+            if at_fault := field(error.field):
+                self._at_fault.append(at_fault)
+                at_fault.say(text)
         self.console.say(text, failed=True)
 
     def _set_busy(self, doing: str) -> None:
