@@ -67,19 +67,24 @@ class Worker(Box):
         # Clicks wait in the kernel while a cell runs; only the first of them counts.
         if not self._busy:
             self._busy = True
-            self._enable()
+            self._attempt(self._enable)
             self._pool.submit(self._work, act)
 
     def _work(self, act: Callable[[], None]) -> None:
+        try:
+            self._attempt(act)
+        finally:
+            self._busy = False
+            self._attempt(self._enable)
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        """Call it; what goes wrong is said. No one else would hear of it in the background."""
         try:
             act()
         except SandboxError as error:
             self._say(str(error), failed=True)
         except Exception as error:
             self._say(f"{type(error).__name__}: {error}. Press the button again.", failed=True)
-        finally:
-            self._busy = False
-            self._enable()
 
     def _say(self, text: str, shown: str = "", then: str = "", *, failed: bool = False) -> None:
         """Show a text, what a command showed or is, and what to do then."""
