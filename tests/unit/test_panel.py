@@ -23,7 +23,7 @@ class Hosts:
         self.hosts = tuple(host.name for host in snapshot.hosts)
 
     def host(self, name):
-        return SimpleNamespace(name=name)
+        return SimpleNamespace(name=name, address="198.18.0.11")
 
     def snapshot(self, names=None):
         return self.now
@@ -117,6 +117,36 @@ def test_a_click_clears_the_answer_to_the_last_one(panel, monkeypatch):
     panel.console.say("of the last click", failed=True)
     press(panel, "Launch")
     assert found == [("", False)]
+
+
+@pytest.mark.parametrize(
+    ("label", "blamed", "key"),
+    [
+        ("Launch", "network", ("Containers", "network")),
+        ("Connect", "network", ("Containers", "endpoint")),
+        ("Remove network", "network", ("Networks", "network")),
+        ("Ping", "container", ("Probe", "container")),
+    ],
+)
+def test_what_was_refused_is_said_beside_its_field_until_the_next_click(
+    panel, monkeypatch, label, blamed, key
+):
+    def refuse(host, action):
+        raise Refused(blamed, "It is not to be.")
+
+    monkeypatch.setattr("sandbox.hosts.actions.perform", refuse)
+    field(panel, "Probe", "to").control.value = "web"
+    press(panel, label)
+    said = [
+        (tab.title, name)
+        for tab in panel.tabs
+        for name, it in tab.fields.items()
+        if "It is not to be." in it._error.value
+    ]
+    assert said == [key]
+    monkeypatch.setattr("sandbox.hosts.actions.perform", lambda host, action: "")
+    press(panel, "Terminal on host")
+    assert field(panel, *key)._error.value == ""
 
 
 @pytest.mark.parametrize("works", [True, False])

@@ -7,7 +7,7 @@ import threading
 import ipywidgets as widgets
 
 from sandbox.hosts.sandbox import Sandbox
-from sandbox.model.state import Container, HostState, Network
+from sandbox.model.state import Container, HostState, Network, Snapshot
 from sandbox.widgets.box import Box
 from sandbox.widgets.console import Console
 from sandbox.widgets.panel.containers import Containers
@@ -84,12 +84,7 @@ class Panel(Box):
                     self._made = ""
                     for tab in self.tabs:
                         tab.choose(made)
-            silent = [
-                f"{it.name}: {it.unread.splitlines()[0]}"
-                for it in self._picture.shown.hosts
-                if it.unread
-            ]
-            self._trouble.value = alert("; ".join(silent))
+            self._trouble.value = alert(_unread(self._picture.shown))
 
     def _choose_made(self, id: str) -> None:
         """Choose what a click made in the lists: its event may have come before its answer."""
@@ -103,3 +98,10 @@ class Panel(Box):
             self.host.value = host
             if self._picture.state(host).container(name):
                 self.containers.choose_container(name)
+
+
+def _unread(snapshot: Snapshot) -> str:
+    """The hosts that could not be read, each with the reason; "" if all could."""
+    return "; ".join(
+        f"{it.name}: {it.unread.splitlines()[0]}" for it in snapshot.hosts if it.unread
+    )
