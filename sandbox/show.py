@@ -36,9 +36,6 @@ __all__ = [
 
 # The last picture of each sandbox, with the count of resets at that time.
 _last: dict[str, tuple[int, Snapshot, Topology]] = {}
-_panels: dict[str, Panel] = {}
-_practices: dict[str, Practice] = {}
-_follows: dict[str, Follow] = {}
 
 
 def topology(
@@ -92,11 +89,11 @@ def panel(*, detail: str = "simple", id: str | None = None) -> Panel:
     A kernel has one of each sandbox: an earlier one is closed. Raises SandboxError if no sandbox
     runs.
     """
-    from sandbox.widgets.box import in_place_of
     from sandbox.widgets.panel import Panel
+    from sandbox.widgets.registry import replace
 
     sandbox = running(id)
-    return in_place_of(_panels, sandbox.id, lambda: Panel(sandbox, detail=detail))
+    return replace(Panel, sandbox.id, lambda: Panel(sandbox, detail=detail))
 
 
 def practice(*, id: str | None = None) -> Practice:
@@ -105,11 +102,11 @@ def practice(*, id: str | None = None) -> Practice:
     A kernel has one of each sandbox: an earlier one is closed. Raises SandboxError if no sandbox
     runs.
     """
-    from sandbox.widgets.box import in_place_of
     from sandbox.widgets.practice import Practice
+    from sandbox.widgets.registry import replace
 
     sandbox = running(id)
-    return in_place_of(_practices, sandbox.id, lambda: Practice(sandbox))
+    return replace(Practice, sandbox.id, lambda: Practice(sandbox))
 
 
 def follow(*, id: str | None = None) -> Follow:
@@ -118,11 +115,11 @@ def follow(*, id: str | None = None) -> Follow:
     A kernel has one of each sandbox: an earlier one is closed. Raises SandboxError if no sandbox
     runs.
     """
-    from sandbox.widgets.box import in_place_of
     from sandbox.widgets.follow import Follow
+    from sandbox.widgets.registry import replace
 
     sandbox = running(id)
-    return in_place_of(_follows, sandbox.id, lambda: Follow(sandbox))
+    return replace(Follow, sandbox.id, lambda: Follow(sandbox))
 
 
 def dissect(host: str, path: str, *, frames: int = 1, id: str | None = None) -> Dissection:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import ipywidgets as widgets
 import traitlets
@@ -13,17 +12,7 @@ import traitlets
 from sandbox.errors import SandboxError
 from sandbox.views.keys import KEEPS_KEYS, keys
 
-__all__ = ["Box", "Worker", "in_place_of"]
-
-_Shown = TypeVar("_Shown", bound=widgets.Widget)
-
-
-def in_place_of(kept: dict[str, _Shown], key: str, make: Callable[[], _Shown]) -> _Shown:
-    """What make makes, kept under that key; what was there before is closed."""
-    if earlier := kept.pop(key, None):
-        earlier.close()
-    kept[key] = make()
-    return kept[key]
+__all__ = ["Box", "Worker"]
 
 
 class Box(widgets.VBox):
@@ -78,19 +67,24 @@ class Worker(Box):
         # Clicks wait in the kernel while a cell runs; only the first of them counts.
         if not self._busy:
             self._busy = True
-            self._enable()
+            self._attempt(self._enable)
             self._pool.submit(self._work, act)
 
     def _work(self, act: Callable[[], None]) -> None:
+        try:
+            self._attempt(act)
+        finally:
+            self._busy = False
+            self._attempt(self._enable)
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        """Call it; what goes wrong is said. No one else would hear of it in the background."""
         try:
             act()
         except SandboxError as error:
             self._say(str(error), failed=True)
         except Exception as error:
             self._say(f"{type(error).__name__}: {error}. Press the button again.", failed=True)
-        finally:
-            self._busy = False
-            self._enable()
 
     def _say(self, text: str, shown: str = "", then: str = "", *, failed: bool = False) -> None:
         """Show a text, what a command showed or is, and what to do then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 
 import anywidget
 import traitlets
@@ -28,6 +29,15 @@ class Console(anywidget.AnyWidget):
     answer = traitlets.Unicode("").tag(sync=True)
     failed = traitlets.Bool(False).tag(sync=True)
     answered = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def say(self, text: str, *, failed: bool = False) -> None:
+        """Show an answer, from any thread; "" for none."""
+        with self._lock:
+            self.failed, self.answer = failed, text
 
     def open_terminal(self, argv: list[str]) -> None:
         """Have JupyterLab open a terminal that runs argv; elsewhere, say how to open one."""

@@ -14,8 +14,9 @@ from sandbox import record
 from sandbox.errors import SandboxError
 from sandbox.hosts.sandbox import snapshot
 from sandbox.labs.session import cost_of, next_cost
-from sandbox.widgets.box import Worker, in_place_of
+from sandbox.widgets.box import Worker
 from sandbox.widgets.live import LiveTopology
+from sandbox.widgets.registry import replace
 
 if TYPE_CHECKING:
     from sandbox.labs.report import Report
@@ -163,12 +164,9 @@ class LabPanel(Worker):
         self._tell_costs()
 
 
-_panels: dict[str, LabPanel] = {}
-
-
 def panel_of(session: Session) -> LabPanel:
     """A panel for that lab; an earlier one for the same sandbox is closed."""
-    return in_place_of(_panels, session.id, lambda: LabPanel(session))
+    return replace(LabPanel, session.id, lambda: LabPanel(session))
 
 
 class _Said:
