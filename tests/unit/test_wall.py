@@ -1,6 +1,7 @@
 """The wall of a room: what it takes, what it refuses, whom it shows; and a learner's side of it."""
 
 import contextlib
+import dataclasses
 import http.server
 import json
 import re
@@ -15,6 +16,8 @@ from dataclasses import asdict, replace
 from typing import ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import sandbox
 from sandbox import record
@@ -23,6 +26,7 @@ from sandbox.record import Share
 from sandbox.room import share
 from sandbox.room import wall as served
 from tests.room import lab, lesson, report, wall
+from tests.unit.records import records
 
 LAB = names()[0]
 NOW = 1_000_000.0
@@ -252,6 +256,39 @@ def test_a_learner_who_shares_is_seen_without_a_name_and_forgotten_when_it_stops
     answer_quiz("Why?", True, 2)
     time.sleep(0.5)
     assert client.room() == []
+
+
+@given(records(), st.integers(0, 2**64 - 1))
+def test_a_wall_takes_what_is_sent_of_any_record(kept, number):
+    sent = share.summary(kept, Share("https://wall", "token", f"{number:016x}", "Ada"))
+    assert served.read_report(json.loads(json.dumps(asdict(sent)))) == sent
+
+
+def test_a_wall_of_before_takes_what_is_sent():
+    """Walls are not updated on one day with all their learners."""
+    numbers = {"type": "integer", "minimum": 0, "maximum": 10_000}
+    seconds = {"type": "number", "minimum": 0, "maximum": 1e11}
+
+    def table(fields):
+        row = {"type": "object", "properties": fields, "required": [*fields],
+               "additionalProperties": False}  # fmt: skip
+        return {"type": "object", "propertyNames": {"pattern": r"\A[0-9]{2}-[a-z0-9-]{1,60}\Z"},
+                "additionalProperties": row, "maxProperties": 100}  # fmt: skip
+
+    fields = {
+        "learner": {"type": "string", "pattern": r"\A[0-9a-f]{16}\Z"},
+        "name": {"type": "string", "maxLength": 40},
+        "lessons": table(
+            {"started": seconds, "right": numbers, "answered": numbers, "questions": numbers}
+        ),
+        "labs": table(
+            {"started": seconds, "best": numbers, "points": numbers, "done": {"type": "boolean"}}
+        ),
+    }
+    wanted = {"type": "object", "properties": fields, "required": [*fields],
+              "additionalProperties": False}  # fmt: skip
+    assert wanted == served.SCHEMA
+    assert [it.name for it in dataclasses.fields(share.Report)] == [*fields]
 
 
 def test_what_is_sent_holds_no_answer_and_no_learners_name():
