@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox import record
@@ -109,10 +109,9 @@ class CourseProgress:
                 fix="Name it with .html, a page to read, or .json, to go on elsewhere.",
             )
         # Whoever has the file does not share as its learner.
-        kept = {key: value for key, value in record.read().items() if key != "share"}
-        text = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
+        kept = replace(record.read(), share=None, left=())
         try:
-            path.write_text(text, encoding="utf-8")
+            path.write_text(record.as_text(kept) + "\n", encoding="utf-8")
         except OSError as error:
             raise unwritable(f"The progress could not be saved as {path}.", error) from None
         return path
@@ -127,34 +126,30 @@ def my_progress() -> CourseProgress:
     kept = record.read()
     found = []
     for notebook in lessons():
-        mine = kept["lessons"].get(notebook.stem, {})
-        quiz = mine.get("quiz", {})
+        begun, lesson = notebook.stem in kept.lessons, kept.lesson(notebook.stem)
         found.append(
             LessonRow(
-                notebook, title(notebook), bool(mine), sum(quiz.values()), len(quiz),
-                mine.get("questions", 0),
+                notebook, title(notebook), begun, lesson.right, len(lesson.quiz), lesson.questions
             )
-        )  # fmt: skip
+        )
     labs = []
     for name in names():
-        lab, mine = load(name, kept["learner"]), kept["labs"].get(name, {})
+        lab, mine = load(name, kept.learner), kept.lab(name)
+        notebook = lab.folder / f"{name}.ipynb"
         labs.append(
-            LabRow(
-                lab.folder / f"{name}.ipynb", lab.title, bool(mine.get("started")),
-                mine.get("best", 0), lab.points, mine.get("done"),
-            )
-        )  # fmt: skip
+            LabRow(notebook, lab.title, bool(mine.started), mine.best, lab.points, mine.done)
+        )
     return CourseProgress(tuple(found), tuple(labs))
 
 
 def restore_progress(path: str | Path) -> CourseProgress:
     """Take in what ``my_progress().save("progress.json")`` wrote elsewhere; gives all there is now.
 
-    Nothing gets less: of each lab the better score stays, of each question the answer given here.
+    Nothing gets less: of each lab the better score stays, of each question the better answer.
     Raises SandboxError if it is no such file.
     """
     expect(path, (str, Path), "a file's name", 'write it in quotes: "progress.json"')
-    record.merge(Path(path))
+    record.restore(Path(path))
     return my_progress()
 
 

@@ -97,8 +97,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a worse attempt replaces the best", "sandbox/record.py",
-        'mine["best"] = max(mine.get("best", 0), lab.get("best", 0))',
-        'mine["best"] = lab.get("best", 0)',
+        "best=max(mine.best, theirs.best)", "best=theirs.best",
         "tests/unit/test_progress.py tests/unit/test_kept.py",
     ),
     Mutation(

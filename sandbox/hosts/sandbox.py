@@ -266,13 +266,13 @@ def keep_lab(
     name = lab_on(sandbox)
     if name in ("", other_than):
         return
-    lab = record.of_lab(name)
-    minutes = int((time.time() - lab["started"]) / 60)
+    lab = record.read().lab(name)
+    minutes = int((time.time() - lab.started) / 60)
     keep = f"To keep it and work on other hosts now, {_other_hosts(sandbox)}. " if elsewhere else ""
     raise SandboxError(
         f"You are in the middle of the lab {name} on these hosts. This would erase your work.",
-        why=f"you started it {minutes} min ago; your best result so far is {lab['best']} of "
-        f"{lab['points']} points",
+        why=f"you started it {minutes} min ago; your best result so far is {lab.best} of "
+        f"{lab.points} points",
         fix=f"finish the lab first. {keep}To give the lab up: {replace}",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox import record
@@ -47,13 +47,13 @@ class Session:
         self._report: Report | None = None
 
     def __repr__(self) -> str:
-        kept = record.of_lab(self.lab.name)
+        kept = record.read().lab(self.lab.name)
         tasks = [
             f"{number}. {task.title} ({task.points} points)"
             for number, task in enumerate(self.lab.tasks, 1)
         ]
         asked = [f"Question: {question}" for question in self.lab.questions]
-        score = f"Best so far: {kept['best']} of {self.lab.points} points"
+        score = f"Best so far: {kept.best} of {self.lab.points} points"
         head = f"{self.lab.title} ({self.lab.minutes} minutes)"
         return "\n".join([head, "", self.lab.story.strip(), "", *tasks, *asked, score])
 
@@ -64,7 +64,7 @@ class Session:
     @property
     def seconds(self) -> float:
         """Since it was started; 0 if it was not."""
-        started = record.of_lab(self.lab.name)["started"]
+        started = record.read().lab(self.lab.name).started
         return time.time() - started if started else 0.0
 
     def start(self, *, leave_lab: bool = False, steps: Steps | None = None) -> None:
@@ -114,26 +114,15 @@ class Session:
                 why="it was not started, or they were put back as new since",
                 fix="Press Start, or lab.start(); that builds the scenario again.",
             )
-        kept = record.of_lab(self.lab.name)
-        found = check(
-            self.lab.tasks, sandbox, self._start(), kept["answers"], settle=SETTLE_SECONDS
-        )
+        kept = record.read().lab(self.lab.name)
+        found = check(self.lab.tasks, sandbox, self._start(), kept.answers, settle=SETTLE_SECONDS)
         results = tuple(
-            TaskResult(task.title, task.points, findings, cost_of(task, kept["hints"]))
+            TaskResult(task.title, task.points, findings, cost_of(task, kept.hints))
             for task, findings in zip(self.lab.tasks, found, strict=True)
         )
         report = Report(self.lab.name, self.lab.learner, results, self.seconds)
-
-        def keep(all_of_it: dict[str, Any]) -> None:
-            mine = all_of_it["labs"].setdefault(self.lab.name, {})
-            if report.earned > mine.get("best", 0) or "points" not in mine:
-                mine["best"] = report.earned
-            mine["points"] = report.points
-            mine["finished"] = mine.get("finished", False) or report.complete
-            if report.complete and not mine.get("done"):
-                mine["done"] = report.seconds
-
-        record.change(keep)
+        took = report.seconds if report.complete else None
+        record.change(record.keep_score, self.lab.name, report.earned, report.points, took)
         self._report = report
         return report
 
@@ -178,15 +167,9 @@ class Session:
         wanted = self.lab.tasks[task - 1]
         if not wanted.hints:
             return "There is no hint for this task."
-        taken = record.of_lab(self.lab.name)["hints"].get(wanted.title, 0)
-        number = min(taken + 1, len(wanted.hints))
-
-        def keep(all_of_it: dict[str, Any]) -> None:
-            mine = all_of_it["labs"].setdefault(self.lab.name, {})
-            mine.setdefault("hints", {})[wanted.title] = number
-
-        record.change(keep)
-        return wanted.hints[number - 1]
+        name, title, most = self.lab.name, wanted.title, len(wanted.hints)
+        kept = record.change(record.take_hint, name, title, most)
+        return wanted.hints[kept.lab(name).hints[title] - 1]
 
     def answer(self, question: str | int, text: str) -> None:
         """Answer a question in words. question: it, or its number, from 1.
@@ -203,12 +186,7 @@ class Session:
             )
         if not isinstance(text, str):
             raise SandboxError(f"{text!r} is no text.", fix='Write it in quotes: "web".')
-
-        def keep(all_of_it: dict[str, Any]) -> None:
-            mine = all_of_it["labs"].setdefault(self.lab.name, {})
-            mine.setdefault("answers", {})[question] = text
-
-        record.change(keep)
+        record.change(record.answer, self.lab.name, question, text)
 
 
 def _node(now: Snapshot, place: str) -> str:
@@ -219,7 +197,7 @@ def _node(now: Snapshot, place: str) -> str:
     return place if "/" in place or now.host(place) else ""
 
 
-def cost_of(task: Task, hints: dict[str, int]) -> int:
+def cost_of(task: Task, hints: Mapping[str, int]) -> int:
     """The points that hints took off a task. hints: how many were taken, by task's title.
 
     Whole points, rounded down in the learner's favour.
@@ -228,7 +206,7 @@ def cost_of(task: Task, hints: dict[str, int]) -> int:
     return int(task.points * sum(HINT_COSTS[:taken]))
 
 
-def next_cost(task: Task, hints: dict[str, int]) -> int:
+def next_cost(task: Task, hints: Mapping[str, int]) -> int:
     """The points that one more hint takes off."""
     more = {**hints, task.title: min(hints.get(task.title, 0) + 1, len(task.hints))}
     return cost_of(task, more) - cost_of(task, hints)

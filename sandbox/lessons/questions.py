@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import sys
+import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -181,8 +182,9 @@ def quiz(path: str | Path) -> Asked:
         first_tries.setdefault(question.ask, is_right)
         if len(first_tries) == len(questions):
             score.value = f"Right at the first try: {sum(first_tries.values())} of {len(questions)}"
+        lesson, now = Path(path).stem, time.time()
         try:
-            record.answer_quiz(Path(path).stem, question.ask, is_right, len(questions))
+            record.change(record.answer_quiz, lesson, question.ask, is_right, len(questions), now)
         except SandboxError as error:
             unkept.value = html.escape(str(error))
 

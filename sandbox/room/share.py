@@ -7,7 +7,6 @@ answer, and nothing of the hosts.
 from __future__ import annotations
 
 import contextlib
-import functools
 import http.client
 import json
 import re
@@ -16,12 +15,24 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sandbox import record
 from sandbox.errors import SandboxError
+from sandbox.record import Record, Share
 
-__all__ = ["LONGEST_NAME", "NAME", "share_progress", "stop_sharing", "summary"]
+__all__ = [
+    "LONGEST_NAME",
+    "NAME",
+    "LabReport",
+    "LessonReport",
+    "Report",
+    "share_progress",
+    "stop_sharing",
+    "summary",
+]
 
 SECONDS = 5.0
 # A wall that is asked too often says when to come again; longer than this is not waited.
@@ -34,43 +45,50 @@ _FAILURES = (OSError, ValueError, http.client.HTTPException)
 _sending = threading.Lock()
 
 
-def summary(kept: dict[str, Any]) -> dict[str, Any]:
-    """What a wall is sent of a learner's record, JSON-ready."""
-    sharing = kept["share"]
-    lessons = {}
-    for name, lesson in kept["lessons"].items():
-        quiz = lesson.get("quiz", {})
-        lessons[name] = {
-            "started": lesson.get("opened", lesson.get("started", 0.0)),
-            "right": sum(quiz.values()),
-            "answered": len(quiz),
-            "questions": lesson.get("questions", 0),
-        }
-    labs = {
-        name: {
-            "started": lab.get("started", 0.0),
-            "best": lab.get("best", 0),
-            "points": lab.get("points", 0),
-            "done": lab.get("done") is not None,
-        }
-        for name, lab in kept["labs"].items()
+@dataclass(frozen=True, slots=True)
+class LessonReport:
+    """started: when it was opened last, in seconds since 1970.  right, answered, questions: of its
+    quiz, those at the first try and all."""
+
+    started: float
+    right: int
+    answered: int
+    questions: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabReport:
+    """started: when it was begun last, in seconds since 1970.  done: whether it ever was."""
+
+    started: float
+    best: int
+    points: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a wall is sent. learner: who that is there.  name: "" for none."""
+
+    learner: str
+    name: str
+    lessons: Mapping[str, LessonReport]
+    labs: Mapping[str, LabReport]
+
+
+def summary(kept: Record, share: Share) -> Report:
+    """What that wall is sent of a learner's record."""
+    lessons = {
+        name: LessonReport(lesson.opened, lesson.right, len(lesson.quiz), lesson.questions)
+        for name, lesson in kept.lessons.items()
+        if re.fullmatch(NAME, name)
     }
-    lessons, labs = (
-        {name: row for name, row in part.items() if re.fullmatch(NAME, name)}
-        for part in (lessons, labs)
-    )
-    return {
-        "learner": sharing["learner"], "name": sharing["name"], "lessons": lessons, "labs": labs,
-    }  # fmt: skip
-
-
-def _sharing(kept: dict[str, Any]) -> dict[str, str] | None:
-    """Where a learner's record is shared, and as whom; None for nowhere."""
-    found = kept.get("share")
-    parts = ("url", "token", "name", "learner")
-    if isinstance(found, dict) and all(isinstance(found.get(part), str) for part in parts):
-        return found
-    return None
+    labs = {
+        name: LabReport(lab.started, lab.best, lab.points, lab.done is not None)
+        for name, lab in kept.labs.items()
+        if re.fullmatch(NAME, name)
+    }
+    return Report(share.learner, share.name, lessons, labs)
 
 
 def share_progress(url: str, token: str, name: str = "") -> str:
@@ -92,27 +110,21 @@ def share_progress(url: str, token: str, name: str = "") -> str:
     url = url.rstrip("/")
     with _sending:
         kept = record.read()
-        before = _sharing(kept)
-        known = [it for it in (before, *_left(kept)) if it and it["url"] == url]
+        before = kept.share
+        known = [it for it in (before, *kept.left) if it and it.url == url]
         # A learner is somebody else on every wall, so that two of them cannot be joined.
-        learner = known[0]["learner"] if known else secrets.token_hex(8)
-        sharing = {"url": url, "token": token, "name": name, "learner": learner}
+        learner = known[0].learner if known else secrets.token_hex(8)
+        share = Share(url, token, learner, name)
         try:
-            _send("POST", sharing, summary({**kept, "share": sharing}))
+            _send("POST", share, asdict(summary(kept, share)))
         except urllib.error.HTTPError as error:
             raise SandboxError("The wall refused your progress.", why=_words(error)) from error
         except _FAILURES as error:
             raise SandboxError(f"No wall answers at {url}.", why=str(error)) from error
-
-        def keep(all_of_it: dict[str, Any]) -> None:
-            _leave(all_of_it)
-            left = [it for it in _left(all_of_it) if it["url"] != url]
-            all_of_it["share"] = {**sharing, "left": left}
-
-        record.change(keep)
+        record.change(_shared, share)
     who = f" as {name}" if name else ""
     said = f"{url} shows your progress{who}; sandbox.stop_sharing() ends it."
-    if before and before["url"] != url:
+    if before and before.url != url:
         said += f" {_forgotten(_have_forgotten())}"
     return said
 
@@ -120,28 +132,23 @@ def share_progress(url: str, token: str, name: str = "") -> str:
 def stop_sharing() -> str:
     """Send nothing more, and have every wall forget you; gives a sentence. Raises SandboxError."""
     kept = record.read()
-    if _sharing(kept) is None and not _left(kept):
+    if kept.share is None and not kept.left:
         return "Nothing was shared."
     record.change(_leave)
     return f"Nothing more is sent. {_forgotten(_have_forgotten())}"
 
 
-def _left(kept: dict[str, Any]) -> list[dict[str, str]]:
-    """The walls that are still to forget a learner, each with its token and who that is there."""
-    found = kept.get("share", {}).get("left", [])
-    parts = ("url", "token", "learner")
-    return [
-        it
-        for it in (found if isinstance(found, list) else ())
-        if isinstance(it, dict) and all(isinstance(it.get(part), str) for part in parts)
-    ]
+def _shared(kept: Record, share: Share) -> Record:
+    """Share with that wall alone."""
+    left = tuple(wall for wall in _leave(kept).left if wall.url != share.url)
+    return replace(kept, share=share, left=left)
 
 
-def _leave(kept: dict[str, Any]) -> None:
+def _leave(kept: Record) -> Record:
     """Share nothing more; the wall is kept until it has forgotten the learner."""
-    if (sharing := _sharing(kept)) is not None:
-        me = {part: sharing[part] for part in ("url", "token", "learner")}
-        kept["share"] = {"left": [*_left(kept), me]}
+    if kept.share is None:
+        return kept
+    return replace(kept, share=None, left=(*kept.left, replace(kept.share, name="")))
 
 
 def _have_forgotten() -> dict[str, str]:
@@ -149,23 +156,20 @@ def _have_forgotten() -> dict[str, str]:
     not. They are asked again after the next change."""
     failed = {}
     with _sending:
-        for wall in _left(record.read()):
+        for wall in record.read().left:
             try:
-                _send("DELETE", wall, {"learner": wall["learner"]})
+                _send("DELETE", wall, {"learner": wall.learner})
             except urllib.error.HTTPError as error:
-                failed[wall["url"]] = _words(error)
+                failed[wall.url] = _words(error)
             except _FAILURES as error:
-                failed[wall["url"]] = str(error)
+                failed[wall.url] = str(error)
             else:
-                record.change(functools.partial(_strike, wall))
+                record.change(_strike, wall)
     return failed
 
 
-def _strike(wall: dict[str, str], kept: dict[str, Any]) -> None:
-    left = [it for it in _left(kept) if it != wall]
-    kept["share"] = {**kept.get("share", {}), "left": left}
-    if not left and _sharing(kept) is None:
-        del kept["share"]
+def _strike(kept: Record, wall: Share) -> Record:
+    return replace(kept, left=tuple(it for it in kept.left if it != wall))
 
 
 def _forgotten(failed: dict[str, str]) -> str:
@@ -188,22 +192,22 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _opener = urllib.request.build_opener(_NoRedirect)
 
 
-def _send(method: str, sharing: dict[str, str], body: dict[str, Any]) -> None:
+def _send(method: str, wall: Share, body: Mapping[str, object]) -> None:
     """Ask the wall, and once more where it says that this came too soon."""
     try:
-        _ask(method, sharing, body)
+        _ask(method, wall, body)
     except urllib.error.HTTPError as error:
         pause = error.headers.get("Retry-After", "")
         if error.code != 429 or not pause.isdigit() or int(pause) > LONGEST_PAUSE:
             raise
         time.sleep(int(pause))
-        _ask(method, sharing, body)
+        _ask(method, wall, body)
 
 
-def _ask(method: str, sharing: dict[str, str], body: dict[str, Any]) -> None:
+def _ask(method: str, wall: Share, body: Mapping[str, object]) -> None:
     request = urllib.request.Request(
-        f"{sharing['url']}/progress", json.dumps(body).encode(), method=method,
-        headers={"Authorization": f"token {sharing['token']}", "Content-Type": "application/json"},
+        f"{wall.url}/progress", json.dumps(body).encode(), method=method,
+        headers={"Authorization": f"token {wall.token}", "Content-Type": "application/json"},
     )  # fmt: skip
     with _opener.open(request, timeout=SECONDS) as answer:
         if json.loads(answer.read(100)) != {}:
@@ -223,8 +227,8 @@ class _Sender:
         self._lock = threading.Lock()
         self._due = self._works = False
 
-    def give(self, kept: dict[str, Any]) -> None:
-        if _sharing(kept) is None and not _left(kept):
+    def give(self, kept: Record) -> None:
+        if kept.share is None and not kept.left:
             return
         with self._lock:
             self._due = True
@@ -247,8 +251,8 @@ class _Sender:
             # Whatever goes wrong, the next change sends all of it again.
             with contextlib.suppress(Exception), _sending:
                 kept = record.read()
-                if sharing := _sharing(kept):
-                    _send("POST", sharing, summary(kept))
+                if kept.share:
+                    _send("POST", kept.share, asdict(summary(kept, kept.share)))
             with contextlib.suppress(Exception):
                 _have_forgotten()
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 from urllib.parse import urlsplit
 
 import jsonschema
@@ -32,10 +32,10 @@ from sandbox.course import lessons, title
 from sandbox.errors import SandboxError, course
 from sandbox.labs.lab import load, names
 from sandbox.paths import make_private
-from sandbox.room.share import LONGEST_NAME, NAME
+from sandbox.room.share import LONGEST_NAME, NAME, LabReport, LessonReport, Report
 from sandbox.views.page import FRONTEND, template
 
-__all__ = ["Item", "Room", "items", "serve"]
+__all__ = ["SCHEMA", "Item", "Room", "items", "read_report", "serve"]
 
 # A report of everything that the course has takes 6 kB.
 MOST_BYTES = 32 * 1024
@@ -44,37 +44,51 @@ MOST_LEARNERS = 500
 LEAST_SECONDS = 1.0
 ROLES = ("instructor", "learners")
 
-_NUMBER = {"type": "integer", "minimum": 0, "maximum": 10_000}
-_TIME = {"type": "number", "minimum": 0, "maximum": 1e11}
+_KINDS: dict[type, dict[str, object]] = {
+    bool: {"type": "boolean"},
+    int: {"type": "integer", "minimum": 0, "maximum": 10_000},
+    # Seconds since 1970.
+    float: {"type": "number", "minimum": 0, "maximum": 1e11},
+}
 _LEARNER = r"\A[0-9a-f]{16}\Z"
 
 
-def _table(fields: dict[str, Any]) -> dict[str, Any]:
-    row = {
+def _object(fields: dict[str, dict[str, object]]) -> dict[str, object]:
+    return {
         "type": "object", "properties": fields, "required": list(fields),
         "additionalProperties": False,
     }  # fmt: skip
-    names = {"pattern": rf"\A{NAME}\Z"}
+
+
+def _table(row: type) -> dict[str, object]:
+    """Rows like that dataclass, by the name of a lesson or lab."""
+    fields = {name: _KINDS[kind] for name, kind in get_type_hints(row).items()}
     return {
-        "type": "object", "propertyNames": names, "additionalProperties": row, "maxProperties": 100,
+        "type": "object", "propertyNames": {"pattern": rf"\A{NAME}\Z"},
+        "additionalProperties": _object(fields), "maxProperties": 100,
     }  # fmt: skip
 
 
-_FIELDS = {
-    "learner": {"type": "string", "pattern": _LEARNER},
-    "name": {"type": "string", "maxLength": LONGEST_NAME},
-    "lessons": _table(
-        {"started": _TIME, "right": _NUMBER, "answered": _NUMBER, "questions": _NUMBER}
-    ),
-    "labs": _table(
-        {"started": _TIME, "best": _NUMBER, "points": _NUMBER, "done": {"type": "boolean"}}
-    ),
-}
-# What a report is to be like; see ``share.summary``.
-SCHEMA = {
-    "type": "object", "properties": _FIELDS, "required": list(_FIELDS),
-    "additionalProperties": False,
-}  # fmt: skip
+# What a ``Report`` is to be like.
+SCHEMA = _object(
+    {
+        "learner": {"type": "string", "pattern": _LEARNER},
+        "name": {"type": "string", "maxLength": LONGEST_NAME},
+        "lessons": _table(LessonReport),
+        "labs": _table(LabReport),
+    }
+)
+_validator = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def read_report(sent: Any) -> Report:
+    """The report that was sent as JSON. Raises ValueError with the place of what is wrong in it."""
+    problem = next(_validator.iter_errors(sent), None)
+    if problem is not None:
+        raise ValueError(problem.json_path)
+    lessons = {name: LessonReport(**row) for name, row in sent["lessons"].items()}
+    labs = {name: LabReport(**row) for name, row in sent["labs"].items()}
+    return Report(sent["learner"], sent["name"], lessons, labs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,25 +153,25 @@ class Room:
     def size(self) -> int:
         return int(self._base.execute("SELECT count(*) FROM learner").fetchone()[0])
 
-    def put(self, report: dict[str, Any], now: float) -> None:
+    def put(self, report: Report, now: float) -> None:
         """Keep a learner's report in place of the one before."""
         item = _current(report)
         row = self._base.execute(
-            "SELECT item, since FROM learner WHERE id = ?", (report["learner"],)
+            "SELECT item, since FROM learner WHERE id = ?", (report.learner,)
         ).fetchone()
         # Learners' clocks may be wrong; how long somebody is at an item is told by this one.
         since = row[1] if row and row[0] == item else now
         with self._base:
             self._base.execute(
                 "INSERT OR REPLACE INTO learner VALUES (?, ?, ?, ?, ?)",
-                (report["learner"], json.dumps(report), now, item, since),
+                (report.learner, json.dumps(dataclasses.asdict(report)), now, item, since),
             )
 
     def forget(self, learner: str) -> None:
         with self._base:
             self._base.execute("DELETE FROM learner WHERE id = ?", (learner,))
 
-    def learners(self, now: float) -> list[dict[str, Any]]:
+    def learners(self, now: float) -> list[dict[str, object]]:
         """All of them: their reports, ``item``, where they are, and for how many seconds they are
         ``there`` and have been ``silent``.
         """
@@ -171,15 +185,11 @@ class Room:
         self._base.close()
 
 
-def _current(report: dict[str, Any]) -> str:
+def _current(report: Report) -> str:
     """Where the learner is: the lesson or lab that was begun last; "" for none."""
-    begun = {
-        name: row["started"]
-        for part in ("lessons", "labs")
-        for name, row in report[part].items()
-        if row["started"]
-    }
-    return max(begun, key=begun.__getitem__, default="")
+    began = {name: lesson.started for name, lesson in report.lessons.items()}
+    began |= {name: lab.started for name, lab in report.labs.items()}
+    return max(filter(began.get, began), key=began.__getitem__, default="")
 
 
 class _Handler(tornado.web.RequestHandler):
@@ -224,12 +234,12 @@ class _Progress(_Handler):
     def post(self) -> None:
         if not self.may("learners"):
             return
-        report = self.body()
-        problem = next(self.wall.validator.iter_errors(report), None)
-        if problem is not None:
-            self.refuse(400, f"{problem.json_path} is not as it should be.")
+        try:
+            report = read_report(self.body())
+        except ValueError as error:
+            self.refuse(400, f"{error} is not as it should be.")
             return
-        now, before = time.time(), self.wall.room.seen(report["learner"])
+        now, before = time.time(), self.wall.room.seen(report.learner)
         if before is None and self.wall.room.size() >= MOST_LEARNERS:
             self.refuse(403, f"The room is full: it has {MOST_LEARNERS} learners.")
         elif before is not None and 0 <= now - before < LEAST_SECONDS:
@@ -279,19 +289,17 @@ class _File(_Handler):
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """A room, the course, what a report is checked by, and each role's token."""
+    """A room, the course, and each role's token."""
 
     room: Room
     course: tuple[Item, ...]
-    validator: Any
     tokens: dict[str, str]
 
 
 def _application(room: Room, prefix: str) -> tornado.web.Application:
     """The wall of that room, below the path prefix, which begins and ends with a slash."""
-    validator = jsonschema.Draft202012Validator(SCHEMA)
     tokens = {role: room.token(role) for role in ROLES}
-    given = {"wall": Wall(room, items(), validator, tokens)}
+    given = {"wall": Wall(room, items(), tokens)}
     at = re.escape(prefix)
     return tornado.web.Application(
         [

@@ -31,7 +31,7 @@ class LabPanel(Worker):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session, lab = session, session.lab
-        self._started = bool(record.of_lab(lab.name)["started"])
+        self._started = bool(record.read().lab(lab.name).started)
         self._start_button = self._button(
             "Start anew" if self._started else "Start", self._on_start,
             "puts the hosts back as new and builds the scenario",
@@ -47,7 +47,7 @@ class LabPanel(Worker):
             self._button("Hint", partial(self._on_hint, number), "says a little more")
             for number in range(1, len(lab.tasks) + 1)
         ]
-        kept = record.of_lab(lab.name)["answers"]
+        kept = record.read().lab(lab.name).answers
         self._answers = [
             widgets.Text(
                 value=kept.get(question, ""), description=f"Answer {number}",
@@ -96,13 +96,13 @@ class LabPanel(Worker):
         idle = not self._busy
         self._start_button.disabled = not idle
         self._check_button.disabled = not (idle and self._started)
-        kept = record.of_lab(self._session.lab.name)["hints"]
+        kept = record.read().lab(self._session.lab.name).hints
         for task, button in zip(self._session.lab.tasks, self._hint_buttons, strict=True):
             left = kept.get(task.title, 0) < len(task.hints)
             button.disabled = not (idle and self._started and left)
 
     def _tell_costs(self) -> None:
-        kept = record.of_lab(self._session.lab.name)["hints"]
+        kept = record.read().lab(self._session.lab.name).hints
         for task, button, shown in zip(
             self._session.lab.tasks, self._hint_buttons, self._hints, strict=True
         ):
@@ -147,7 +147,7 @@ class LabPanel(Worker):
         self._report.value = report._repr_html_()
         minutes, seconds = divmod(int(report.seconds), 60)
         self._clock.value = f"{minutes}:{seconds:02} since the start"
-        best = record.of_lab(self._session.lab.name)["best"]
+        best = record.read().lab(self._session.lab.name).best
         done = "All tasks are done. " if report.complete else ""
         self._say(f"{done}Best so far: {best} of {report.points} points.")
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from sandbox.labs import names
-from sandbox.room.wall import Room
+from sandbox.room.wall import Room, read_report
 from tests.room import lab, lesson, report, wall
 
 LAB = names()[0]
@@ -17,14 +17,15 @@ MINUTE = 60
 def client(tmp_path):
     now = time.time()
     room = Room(tmp_path / "wall.sqlite")
-    stuck = report(1, name="Ada", lessons={"04-overlay": lesson(5.0)})
+    stuck = read_report(report(1, name="Ada", lessons={"04-overlay": lesson(5.0)}))
     room.put(stuck, now - 100 * MINUTE)
     room.put(stuck, now - MINUTE)
     done = {"started": 9.0, "best": 100, "points": 100, "done": True}
     quiz = lesson(1.0, right=4, answered=5, questions=5)
-    room.put(report(2, name="<b>Grace</b>", lessons={"01-bridge": quiz}, labs={LAB: done}), now)
+    grace = report(2, name="<b>Grace</b>", lessons={"01-bridge": quiz}, labs={LAB: done})
+    room.put(read_report(grace), now)
     for number in range(3, 30):
-        room.put(report(number, labs={LAB: lab(best=20)}), now)
+        room.put(read_report(report(number, labs={LAB: lab(best=20)})), now)
     room.close()
     with wall(tmp_path / "wall.sqlite") as client:
         yield client

@@ -38,9 +38,9 @@ def test_a_lab_is_started_done_checked_and_begun_anew(session):
     assert report.seconds < 300
     again.reset(steps=Quiet())
     assert again.check().earned == 0
-    kept = record.of_lab(LAB)
-    assert (kept["best"], kept["hints"]) == (session.lab.points - cost, {})
-    assert kept["done"]
+    kept = record.read().lab(LAB)
+    assert (kept.best, kept.hints) == (session.lab.points - cost, {})
+    assert kept.done
 
 
 def test_hosts_that_were_put_back_are_not_taken_for_the_lab(session):

@@ -255,7 +255,7 @@ def test_hints_and_answers_are_kept():
     assert session.hint(1) != first
     assert [session.hint(1) for _ in range(4)][-1] == session.lab.tasks[0].hints[3]
     again = Session(load(LABS[0], "ada"), "none")
-    assert record.of_lab(LABS[0])["hints"] == {session.lab.tasks[0].title: 4}
+    assert record.read().lab(LABS[0]).hints == {session.lab.tasks[0].title: 4}
     with pytest.raises(sandbox.SandboxError, match="There is no task 9"):
         again.hint(9)
     with pytest.raises(sandbox.SandboxError, match="does not ask"):
@@ -387,9 +387,9 @@ def test_an_answer_of_a_cell_stands_until_another_is_written_on_the_page(cache):
     panel._on_hint(1)
     with pytest.raises(sandbox.SandboxError):
         panel._on_check()
-    assert record.of_lab(session.lab.name)["answers"] == {question: "from a cell"}
+    assert record.read().lab(session.lab.name).answers == {question: "from a cell"}
     panel._answers[1].value = "written"
-    assert record.of_lab(session.lab.name)["answers"][other] == "written"
+    assert record.read().lab(session.lab.name).answers[other] == "written"
 
 
 def test_what_a_check_found_wrong_is_marked_where_it_is():

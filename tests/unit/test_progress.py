@@ -1,6 +1,8 @@
 """How far a learner is: kept, shown, saved, and taken in elsewhere."""
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,10 @@ class Shell:
 
     def set_custom_exc(self, *_):
         pass
+
+
+def answer_quiz(question, right, questions):
+    record.change(record.answer_quiz, "01-bridge", question, right, questions, time.time())
 
 
 def lab_row():
@@ -49,11 +55,11 @@ def test_a_lesson_is_begun_when_its_first_cell_runs(monkeypatch):
     monkeypatch.setenv("JPY_SESSION_NAME", "course/lessons/04-overlay.ipynb")
     load_ipython_extension(Shell())
     assert lesson_row("04-overlay").state == "begun"
-    first = record.of_lesson("04-overlay")
+    first = record.read().lesson("04-overlay")
     load_ipython_extension(Shell())
-    again = record.of_lesson("04-overlay")
-    assert again["started"] == first["started"]
-    assert again["opened"] > first["opened"]
+    again = record.read().lesson("04-overlay")
+    assert again.started == first.started
+    assert again.opened > first.opened
 
 
 @pytest.mark.parametrize("name", ["", "course/notes.ipynb", "lessons/progress.ipynb"])
@@ -72,8 +78,8 @@ def test_a_lesson_can_be_run_where_nothing_can_be_kept(monkeypatch):
 
 def test_the_first_answer_to_a_question_counts():
     for right in (False, True):
-        record.answer_quiz("01-bridge", "Which?", right, 3)
-    record.answer_quiz("01-bridge", "Why?", True, 3)
+        answer_quiz("Which?", right, 3)
+    answer_quiz("Why?", True, 3)
     assert lesson_row("01-bridge").state == (
         "quiz: 1 of 2 right at the first try, 1 not answered yet"
     )
@@ -82,7 +88,7 @@ def test_the_first_answer_to_a_question_counts():
 def test_a_lab_shows_its_best_score_and_how_long_it_took():
     record.begin(LAB, 100, {})
     assert lab_row().state == "begun"
-    record.change(lambda kept: kept["labs"][LAB].update(best=60, done=1500.0))
+    record.change(record.keep_score, LAB, 60, 100, 1500.0)
     record.begin(LAB, 100, {})
     assert (lab_row().best, lab_row().state) == (60, "done in 25 min")
     assert f"{LAB:24} 60/100 points  done in 25 min" in str(sandbox.my_progress())
@@ -100,7 +106,8 @@ def test_its_links_lead_to_the_notebooks_from_where_it_is_shown(monkeypatch, tmp
 
 
 def test_what_is_saved_has_no_token_of_a_wall(tmp_path):
-    record.change(lambda kept: kept.update(share={"token": "secret"}))
+    share = record.Share("https://wall", "secret", "0" * 16)
+    record.change(replace, share=share, left=(share,))
     assert "secret" not in sandbox.my_progress().save(tmp_path / "progress.json").read_text()
 
 
@@ -114,19 +121,19 @@ def test_in_a_copy_of_the_course_its_links_stay_there(monkeypatch, tmp_path):
 
 def test_progress_saved_on_one_machine_is_taken_in_on_another(monkeypatch, tmp_path):
     record.learner("ada")
-    record.answer_quiz("01-bridge", "Which?", True, 2)
+    answer_quiz("Which?", True, 2)
     record.begin(LAB, 100, {})
-    record.change(lambda kept: kept["labs"][LAB].update(best=60, done=1500.0))
+    record.change(record.keep_score, LAB, 60, 100, 1500.0)
     saved = sandbox.my_progress().save(tmp_path / "progress.json")
     monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path / "other"))
-    record.answer_quiz("01-bridge", "Why?", False, 2)
-    record.change(lambda kept: kept["labs"].update({LAB: {"best": 20, "points": 100}}))
+    answer_quiz("Why?", False, 2)
+    record.change(record.keep_score, LAB, 20, 100, None)
     sandbox.restore_progress(saved)
     assert lesson_row("01-bridge").state == "quiz: 1 of 2 right at the first try"
     assert (lab_row().best, lab_row().done) == (60, 1500.0)
     assert record.learner() == "ada"
     # Where more was done, nothing gets less.
-    record.change(lambda kept: kept["labs"][LAB].update(best=80))
+    record.change(record.keep_score, LAB, 80, 100, None)
     sandbox.restore_progress(saved)
     assert lab_row().best == 80
 
@@ -152,5 +159,5 @@ def test_where_it_cannot_be_saved_is_one_message(tmp_path, name):
 def test_a_record_of_before_lessons_were_kept_is_read():
     record.path().write_text(json.dumps({"version": 1, "learner": "ada", "labs": {}}))
     assert sandbox.my_progress().lessons[0].state == ""
-    record.answer_quiz("01-bridge", "Which?", True, 1)
+    answer_quiz("Which?", True, 1)
     assert lesson_row("01-bridge").state == "quiz: 1 of 1 right at the first try"

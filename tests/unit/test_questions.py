@@ -115,8 +115,8 @@ def test_a_quiz_says_why_and_counts_first_tries(tmp_path):
     assert "✓" in said_by(question)
     assert "0 of 1" in score.value
     assert not unkept.value
-    kept = record.of_lesson("01-bridge")
-    assert (kept["quiz"], kept["questions"]) == ({"Which?": False}, 1)
+    kept = record.read().lesson("01-bridge")
+    assert (kept.quiz, kept.questions) == ({"Which?": False}, 1)
 
 
 def test_a_quiz_that_cannot_be_kept_still_answers(tmp_path, monkeypatch):

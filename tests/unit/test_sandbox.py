@@ -1,9 +1,11 @@
 """What the public functions say to bad input, and what the hosts' plan holds; no engine."""
 
 import ipaddress
+import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -124,11 +126,12 @@ class OneHost:
 
 
 def begin_lab(**more):
-    record.begin("01-two-tiers", 100, {})
-    record.change(lambda kept: kept["labs"]["01-two-tiers"].update(more))
+    record.begin(LAB, 100, {})
+    record.change(lambda kept: replace(kept, labs={LAB: replace(kept.labs[LAB], **more)}))
 
 
-MARK = "01-two-tiers/616461\n"
+LAB = "01-two-tiers"
+MARK = f"{LAB}/616461\n"
 
 
 def test_hosts_of_a_lab_under_way_are_not_replaced_without_a_word(monkeypatch):
@@ -193,7 +196,7 @@ def test_a_lab_under_way_is_not_erased_without_a_word(hosts_of_a_lab, monkeypatc
     assert told.value.fix == f"finish the lab first. To give the lab up: {call}"
     with pytest.raises(Removed):
         ERASE[act](hosts_of_a_lab, {"leave_lab": True})
-    assert record.of_lab("01-two-tiers")["best"] == 40
+    assert record.read().lab(LAB).best == 40
 
 
 @pytest.mark.parametrize(
@@ -251,7 +254,9 @@ def test_hosts_without_a_lab_under_way_are_replaced_at_once(kept, marker):
 
 def test_a_lab_done_in_an_earlier_version_is_not_under_way():
     begin_lab(done=60.0)
-    record.change(lambda kept: kept["labs"]["01-two-tiers"].pop("finished"))
+    kept = json.loads(record.path().read_text())
+    del kept["labs"][LAB]["finished"]
+    record.path().write_text(json.dumps(kept))
     assert record.under_way() == {}
 
 

@@ -1,6 +1,7 @@
 """The wall of a room: what it takes, what it refuses, whom it shows; and a learner's side of it."""
 
 import contextlib
+import dataclasses
 import http.server
 import json
 import re
@@ -11,16 +12,21 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from typing import ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import sandbox
 from sandbox import record
 from sandbox.labs import names
+from sandbox.record import Share
 from sandbox.room import share
 from sandbox.room import wall as served
 from tests.room import lab, lesson, report, wall
+from tests.unit.records import records
 
 LAB = names()[0]
 NOW = 1_000_000.0
@@ -197,13 +203,17 @@ def test_a_room_that_cannot_be_kept_is_one_message(tmp_path):
         served.Room(tmp_path / "text")
 
 
+def put(room, sent, now):
+    room.put(served.read_report(sent), now)
+
+
 def test_how_long_somebody_is_at_an_item_is_told_by_the_walls_clock(tmp_path):
     room = served.Room(tmp_path / "wall.sqlite")
-    room.put(report(lessons={"01-bridge": lesson(5e9)}), NOW)
-    room.put(report(lessons={"01-bridge": lesson(5e9, answered=1)}), NOW + 60)
+    put(room, report(lessons={"01-bridge": lesson(5e9)}), NOW)
+    put(room, report(lessons={"01-bridge": lesson(5e9, answered=1)}), NOW + 60)
     [found] = room.learners(NOW + 90)
     assert (found["item"], found["there"], found["silent"]) == ("01-bridge", 90, 30)
-    room.put(report(lessons={"01-bridge": lesson(5e9)}, labs={LAB: lab(6e9)}), NOW + 100)
+    put(room, report(lessons={"01-bridge": lesson(5e9)}, labs={LAB: lab(6e9)}), NOW + 100)
     assert room.learners(NOW + 110)[0]["there"] == 10
     room.close()
 
@@ -211,13 +221,17 @@ def test_how_long_somebody_is_at_an_item_is_told_by_the_walls_clock(tmp_path):
 def test_a_full_room_takes_nobody_else(client, wall_file):
     room = served.Room(wall_file)
     for number in range(served.MOST_LEARNERS):
-        room.put(report(number), NOW)
+        put(room, report(number), NOW)
     room.close()
     assert client.send(report(served.MOST_LEARNERS))[0] == 403
     assert client.send(report(3))[0] == 200
 
 
 # A learner's side
+
+
+def answer_quiz(question, right, questions):
+    record.change(record.answer_quiz, "01-bridge", question, right, questions, time.time())
 
 
 def told(client, learner=None):
@@ -234,22 +248,54 @@ def test_a_learner_who_shares_is_seen_without_a_name_and_forgotten_when_it_stops
     assert "shows your progress" in sandbox.share_progress(client.url, client.learners)
     [found] = client.room()
     assert (found["name"], found["item"]) == ("", LAB)
-    record.answer_quiz("01-bridge", "Which?", True, 2)
+    answer_quiz("Which?", True, 2)
     [later] = told(client, lambda it: it["lessons"])
     assert later["lessons"]["01-bridge"]["right"] == 1
     sandbox.stop_sharing()
     assert client.room() == []
-    record.answer_quiz("01-bridge", "Why?", True, 2)
+    answer_quiz("Why?", True, 2)
     time.sleep(0.5)
     assert client.room() == []
+
+
+@given(records(), st.integers(0, 2**64 - 1))
+def test_a_wall_takes_what_is_sent_of_any_record(kept, number):
+    sent = share.summary(kept, Share("https://wall", "token", f"{number:016x}", "Ada"))
+    assert served.read_report(json.loads(json.dumps(asdict(sent)))) == sent
+
+
+def test_a_wall_of_before_takes_what_is_sent():
+    """Walls are not updated on one day with all their learners."""
+    numbers = {"type": "integer", "minimum": 0, "maximum": 10_000}
+    seconds = {"type": "number", "minimum": 0, "maximum": 1e11}
+
+    def table(fields):
+        row = {"type": "object", "properties": fields, "required": [*fields],
+               "additionalProperties": False}  # fmt: skip
+        return {"type": "object", "propertyNames": {"pattern": r"\A[0-9]{2}-[a-z0-9-]{1,60}\Z"},
+                "additionalProperties": row, "maxProperties": 100}  # fmt: skip
+
+    fields = {
+        "learner": {"type": "string", "pattern": r"\A[0-9a-f]{16}\Z"},
+        "name": {"type": "string", "maxLength": 40},
+        "lessons": table(
+            {"started": seconds, "right": numbers, "answered": numbers, "questions": numbers}
+        ),
+        "labs": table(
+            {"started": seconds, "best": numbers, "points": numbers, "done": {"type": "boolean"}}
+        ),
+    }
+    wanted = {"type": "object", "properties": fields, "required": [*fields],
+              "additionalProperties": False}  # fmt: skip
+    assert wanted == served.SCHEMA
+    assert [it.name for it in dataclasses.fields(share.Report)] == [*fields]
 
 
 def test_what_is_sent_holds_no_answer_and_no_learners_name():
     record.learner("ada-lovelace")
     record.begin(LAB, 100, {})
-    record.change(lambda kept: kept["labs"][LAB]["answers"].update(q="my secret"))
-    record.change(lambda kept: kept.update(share={"learner": "0" * 16, "name": ""}))
-    sent = json.dumps(share.summary(record.read()))
+    kept = record.change(record.answer, LAB, "q", "my secret")
+    sent = json.dumps(asdict(share.summary(kept, Share("https://wall", "token", "0" * 16))))
     assert "secret" not in sent and "ada" not in sent
 
 
@@ -268,7 +314,7 @@ def test_what_is_sent_holds_no_answer_and_no_learners_name():
 def test_a_wall_that_is_none_is_one_message(url, token, words):
     with pytest.raises(sandbox.SandboxError, match=words):
         sandbox.share_progress(url, token)
-    assert "share" not in record.read()
+    assert not record.path().exists()
 
 
 def test_sharing_twice_takes_the_later_name(client):
@@ -282,7 +328,7 @@ def test_sharing_twice_takes_the_later_name(client):
 def test_what_waits_to_be_sent_does_not_come_after_it_was_forgotten(client):
     sandbox.share_progress(client.url, client.learners)
     for number in range(5):
-        record.answer_quiz("01-bridge", f"question {number}", True, 5)
+        answer_quiz(f"question {number}", True, 5)
     assert "has forgotten you" in sandbox.stop_sharing()
     time.sleep(2 * served.LEAST_SECONDS + 0.5)
     assert client.room() == []
@@ -301,7 +347,7 @@ def down(monkeypatch, url):
     ask = share._ask
 
     def refused(method, sharing, body):
-        if sharing["url"] == url:
+        if sharing.url == url:
             raise ConnectionRefusedError("connection refused")
         ask(method, sharing, body)
 
@@ -330,7 +376,8 @@ def test_another_wall_gets_another_learner_and_the_first_forgets(client, other):
     assert second["learner"] != first["learner"]
     assert "has forgotten you" in sandbox.stop_sharing()
     assert other.room() == []
-    assert "share" not in record.read()
+    kept = record.read()
+    assert (kept.share, kept.left) == (None, ())
 
 
 def test_a_wall_that_could_not_be_told_is_told_later(client, other, monkeypatch):
@@ -340,13 +387,13 @@ def test_a_wall_that_could_not_be_told_is_told_later(client, other, monkeypatch)
     assert f"could not tell {client.url} (connection refused) to forget you" in said
     assert len(client.room()) == 1
     back()
-    record.answer_quiz("01-bridge", "Which?", True, 2)
+    answer_quiz("Which?", True, 2)
     deadline = time.monotonic() + 10
     while client.room() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert client.room() == []
     [kept] = other.room()
-    assert record.read()["share"]["learner"] == kept["learner"]
+    assert record.read().share.learner == kept["learner"]
 
 
 def test_a_wall_that_refuses_leaves_the_one_before(client, other):
@@ -354,7 +401,7 @@ def test_a_wall_that_refuses_leaves_the_one_before(client, other):
     with pytest.raises(sandbox.SandboxError, match="refused your progress"):
         sandbox.share_progress(other.url, "wrong")
     assert (len(client.room()), other.room()) == (1, [])
-    assert record.read()["share"]["url"] == client.url
+    assert record.read().share.url == client.url
 
 
 def test_a_token_is_not_sent_on_to_where_an_address_leads():
@@ -390,10 +437,10 @@ class Elsewhere(http.server.BaseHTTPRequestHandler):
 
 def test_a_sender_that_failed_sends_again(client, monkeypatch):
     sandbox.share_progress(client.url, client.learners)
-    good = record.read()["share"]
-    record.change(lambda kept: kept.update(share=good | {"url": "http://127.0.0.1:x"}))
+    good = record.read().share
+    record.change(replace, share=replace(good, url="http://127.0.0.1:x"))
     time.sleep(0.3)
-    record.change(lambda kept: kept.update(share=good))
+    record.change(replace, share=good)
     record.begin(LAB, 100, {})
     told(client, lambda it: LAB in it["labs"])
 
@@ -406,11 +453,10 @@ def test_a_wall_that_refuses_says_why(client):
 def test_work_never_waits_for_a_wall_that_hangs():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        sharing = {"url": url, "token": "t", "name": "", "learner": "0" * 16}
-        record.change(lambda kept: kept.update(share=sharing))
+        record.change(replace, share=Share(url, "t", "0" * 16))
         began = threading.active_count()
         for number in range(20):
-            record.answer_quiz("01-bridge", f"question {number}", True, 20)
+            answer_quiz(f"question {number}", True, 20)
         # One thread sends, whatever there is to send.
         assert threading.active_count() <= began + 1
-        assert len(record.of_lesson("01-bridge")["quiz"]) == 20
+        assert len(record.read().lesson("01-bridge").quiz) == 20
