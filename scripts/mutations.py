@@ -98,7 +98,7 @@ MUTATIONS = (
     Mutation(
         "a worse attempt replaces the best", "sandbox/record.py",
         "best=max(mine.best, theirs.best)", "best=theirs.best",
-        "tests/unit/test_progress.py tests/unit/test_kept.py",
+        "tests/unit/test_progress.py tests/unit/test_record.py",
     ),
     Mutation(
         "a condition that could not look has passed", "sandbox/labs/checks.py",
