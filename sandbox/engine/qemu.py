@@ -150,7 +150,8 @@ def _found(base: Path | None, seconds: float) -> tuple[str, str]:
         return "tcg", "this account may not open /dev/kvm"
     if base is None:
         return "tcg", _UNTRIED
-    key = [version(), platform.release(), platform.version(), cpu(), base.name, seconds]
+    key = [version(), platform.release(), platform.version(), cpu(), base.name, _probe(Path()),
+           seconds]  # fmt: skip
     record = cache_dir() / "accelerator.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(record.read_text())
@@ -175,16 +176,21 @@ def cpu() -> str:
     return platform.processor()
 
 
+def _probe(base: Path) -> list[str]:
+    """The command that ends well if KVM runs that base's kernel."""
+    return [
+        *(QEMU, *_machine("kvm"), "-m", "256", "-kernel", str(base / "vmlinuz")),
+        *("-initrd", str(base / "initrd"), "-append", f"{_CMDLINE} wire-by-wire.probe"),
+    ]
+
+
 def _kvm_boots(base: Path, seconds: float) -> bool:
     process = subprocess.Popen(
-        child.bound(
-            [QEMU, *_machine("kvm"), "-m", "256", "-kernel", str(base / "vmlinuz"),
-             "-initrd", str(base / "initrd"), "-append", f"{_CMDLINE} wire-by-wire.probe"]
-        ),
+        child.bound(_probe(base)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         return process.wait(seconds) == 0
     except subprocess.TimeoutExpired:
@@ -214,10 +220,11 @@ def translated_code() -> int:
     return max(160, min(512, memory.limit() // 2**25))
 
 
-def _machine(accel: str) -> list[str]:
+def _machine(accel: str, translated: int | None = None) -> list[str]:
     options = accel
     if accel == "tcg":
-        options = f"tcg,thread=multi,tb-size={translated_code()}"
+        size = translated_code() if translated is None else translated
+        options = f"tcg,thread=multi,tb-size={size}"
     # The kernel's clock needs no hardware timer that QEMU would have to emulate.
     return ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-machine", "pc,usb=off,vmport=off,dump-guest-core=off", "-accel", options,
@@ -225,13 +232,18 @@ def _machine(accel: str) -> list[str]:
             "-smp", str(processors(accel))]  # fmt: skip
 
 
-def command(spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int) -> list[str]:
-    """QEMU's argument list. The monitor and the agent's port are sockets that it inherits."""
+def command(
+    spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int, translated: int | None = None
+) -> list[str]:
+    """QEMU's argument list. The monitor and the agent's port are sockets that it inherits.
+
+    translated: MiB for TCG's translated code; None for what fits this machine.
+    """
     share = "on" if spec.ram_shared else "off"
     restrict = "off" if spec.internet else "on"
     cmdline = f"{_CMDLINE} {_TCG_CMDLINE}" if accel == "tcg" else _CMDLINE
     arguments = [
-        QEMU, *_machine(accel), "-m", str(spec.memory),
+        QEMU, *_machine(accel, translated), "-m", str(spec.memory),
         "-object", f"memory-backend-file,id=ram,size={spec.memory}M,mem-path={_option(spec.ram)},"
         f"share={share}",
         "-machine", "memory-backend=ram",
