@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 import secrets
 import time
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sandbox import settings
 from sandbox.errors import SandboxError, setting
 from sandbox.paths import data_dir, opened
 
@@ -179,7 +179,7 @@ def begin_lesson() -> None:
 
     Jupyter Server tells a kernel its notebook's path as ``JPY_SESSION_NAME``. Raises SandboxError.
     """
-    found = _LESSON.search(os.environ.get("JPY_SESSION_NAME", ""))
+    found = _LESSON.search(settings.read("JPY_SESSION_NAME"))
     if not found:
         return
     now = time.time()

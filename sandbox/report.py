@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sandbox import paths
+from sandbox import paths, settings
 from sandbox.errors import SandboxError, course
 
 __all__ = ["Redaction", "write"]
@@ -89,7 +89,7 @@ class Redaction:
                           if len(word) > 1 and word.lower() not in NOBODYS}  # fmt: skip
         with contextlib.suppress(Exception):
             words[str(paths.cache_dir())] = "[cache]"
-        for home in {os.environ.get("HOME", ""), str(Path("~").expanduser())} - {"", "/", "~"}:
+        for home in {settings.read("HOME"), str(Path("~").expanduser())} - {"", "/", "~"}:
             words |= {home: "~", os.path.realpath(home): "~"}
         return cls(words)
 
@@ -128,7 +128,7 @@ def _user_names() -> Iterator[str]:
         full = entry.pw_gecos.split(",")[0]
         names |= {entry.pw_name, full, *full.split()}
     for variable in ("USER", "LOGNAME", "SUDO_USER", "JUPYTERHUB_USER", "NB_USER"):
-        names.add(os.environ.get(variable, ""))
+        names.add(settings.read(variable))
     yield from names
 
 
@@ -145,7 +145,7 @@ def _learner() -> Iterator[str]:
 
 
 def _sandbox_names() -> Iterator[str]:
-    yield from {*paths.sandbox_ids(), os.environ.get("SANDBOX_ID", "")} - {"default"}
+    yield from {*paths.sandbox_ids(), settings.read("SANDBOX_ID")} - {"default"}
 
 
 def _secrets() -> Iterator[str]:

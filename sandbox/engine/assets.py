@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox import settings
 from sandbox.engine import child, kuryr, qemu, versions
 from sandbox.errors import SandboxError, course, setting, shell
 from sandbox.paths import FULL_BYTES, TAG, cache_dir, is_ours, marked
@@ -144,7 +145,7 @@ def lacks() -> list[str]:
 
 def offered() -> Path | None:
     """The archive of this version's base in the folder that WIRE_BY_WIRE_HOSTS names, or None."""
-    folder = os.environ.get("WIRE_BY_WIRE_HOSTS")
+    folder = settings.read("WIRE_BY_WIRE_HOSTS")
     found = sorted(Path(folder).glob(f"{base_path().name}.tar.*")) if folder else []
     found = [file for file in found if file.suffix != ".sha256"]
     return found[0] if found else None

@@ -18,7 +18,7 @@ from typing import Any
 
 from sandbox import memory
 from sandbox.engine import child
-from sandbox.errors import SandboxError, setting, shell
+from sandbox.errors import SandboxError, chosen, setting, shell
 from sandbox.paths import cache_dir
 
 __all__ = [
@@ -120,18 +120,12 @@ def accelerator(base: Path | None = None) -> tuple[str, str]:
 
     Raises SandboxError if SANDBOX_ACCELERATOR names one that does not work or does not exist.
     """
-    chosen = os.environ.get("SANDBOX_ACCELERATOR")
-    if chosen not in (None, "", "kvm", "tcg"):
-        raise SandboxError(
-            f"SANDBOX_ACCELERATOR is {chosen!r}.",
-            fix=f"to have the faster one that works, {setting('SANDBOX_ACCELERATOR')}; "
-            f"to choose one, {setting('SANDBOX_ACCELERATOR', 'tcg')} (or kvm)",
-        )
-    if chosen == "tcg":
-        return chosen, "SANDBOX_ACCELERATOR says so"
+    forced = chosen("SANDBOX_ACCELERATOR")
+    if forced == "tcg":
+        return forced, "SANDBOX_ACCELERATOR says so"
     # A machine on which KVM is slow gets more time when it is asked for.
-    name, reason = _found(base, PROBE_SECONDS if not chosen else FORCED_PROBE_SECONDS)
-    if not chosen:
+    name, reason = _found(base, PROBE_SECONDS if not forced else FORCED_PROBE_SECONDS)
+    if not forced:
         return name, reason
     if name == "tcg" and reason != _UNTRIED:
         raise SandboxError(
