@@ -102,10 +102,8 @@ def cache_dir() -> Path:
     if chosen := settings.read("WIRE_BY_WIRE_CACHE"):
         named = home_path(chosen)
         path = named if marked(named) or _earlier(named) else named / NAME
-    elif sys.platform == "darwin":
-        path = home_path("~/Library/Caches") / NAME
     else:
-        path = home_path(settings.read("XDG_CACHE_HOME") or "~/.cache") / NAME
+        path = _of_the_platform("XDG_CACHE_HOME", "~/.cache", "~/Library/Caches")
     try:
         path.mkdir(parents=True, exist_ok=True)
         if not marked(path):
@@ -117,6 +115,18 @@ def cache_dir() -> Path:
             fix=_another("WIRE_BY_WIRE_CACHE"),
         ) from error
     return path
+
+
+def _of_the_platform(variable: str, otherwise: str, macos: str) -> Path:
+    """Our folder in the platform's own place; on Linux a variable may name that.
+
+    In the common cases it is the one that platformdirs gives. But that heeds XDG's variables on
+    macOS too, some versions of it, and takes no relative ones: what somebody has learned would
+    be elsewhere after an update.
+    """
+    if sys.platform == "darwin":
+        return home_path(macos) / NAME
+    return home_path(settings.read(variable) or otherwise) / NAME
 
 
 def marked(folder: Path) -> bool:
@@ -170,10 +180,8 @@ def data_dir() -> Path:
     """
     if chosen := settings.read("WIRE_BY_WIRE_DATA"):
         path = home_path(chosen)
-    elif sys.platform == "darwin":
-        path = home_path("~/Library/Application Support") / NAME
     else:
-        path = home_path(settings.read("XDG_DATA_HOME") or "~/.local/share") / NAME
+        path = _of_the_platform("XDG_DATA_HOME", "~/.local/share", "~/Library/Application Support")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         inside = list(path.iterdir())

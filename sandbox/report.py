@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sandbox import paths, settings
+from sandbox import memory, paths, settings
 from sandbox.errors import SandboxError, course
 
 __all__ = ["Redaction", "write"]
@@ -241,10 +241,10 @@ def _machine() -> str:
         f"python: {sys.version}",
         f"system: {platform.platform()}",
         f"processors: {os.cpu_count()}",
+        f"memory: {memory.limit() >> 20} MiB, {memory.available() >> 20} MiB of it available",
         f"locale: {sys.getfilesystemencoding()}",
     ]
     with contextlib.suppress(OSError):
-        lines += Path("/proc/meminfo").read_text().splitlines()[:3]
         lines += Path("/etc/os-release").read_text().splitlines()[:1]
     for name, value in sorted(os.environ.items()):
         if VARIABLES.match(name):
