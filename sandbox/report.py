@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 from sandbox import memory, paths, settings
 from sandbox.errors import SandboxError, course
+from sandbox.guest.addresses import RESERVED
 
 __all__ = ["Redaction", "write"]
 
@@ -36,7 +37,7 @@ LOGS = ("companion.log", "qemu.log", "console")
 VARIABLES = re.compile(r"SANDBOX_|WIRE_BY_WIRE_|DOCKER_|XDG_|PIP_|LANG$|LC_|TMPDIR$")
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|KEY|AUTH|CREDENTIAL|COOKIE", re.IGNORECASE)
 # Addresses that are the same in everybody's sandbox: loopback, the hosts' LAN, QEMU's own network.
-COMMON = [ipaddress.ip_network(net) for net in ("127.0.0.0/8", "198.18.0.0/15", "10.0.2.0/24")]
+COMMON = [ipaddress.ip_network(net) for net in ("127.0.0.0/8", RESERVED, "10.0.2.0/24")]
 # Names of accounts and machines that are nobody's, and that the report needs.
 NOBODYS = {
     "debian", "default", "docker", "host", "jovyan", "linux", "localhost", "nobody", "root",

@@ -71,6 +71,7 @@ GUEST = Path(__file__).parent.parent / "guest"
 LIB = "/usr/lib/wire-by-wire"
 TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
 ROOT_FILES = (
+    "addresses.py",
     "agent.py",
     "attempt.py",
     "bpf.py",

@@ -23,6 +23,7 @@ LABEL = "wire-by-wire.image"
 SECONDS = 150
 INSTALL_VM = f'RUN mkdir -p {assets.VM}; if [ "$(dpkg --print-architecture)" = amd64 ]; then'
 HOST_FILES = (
+    "addresses.py",
     "agent.py",
     "attempt.py",
     "bpf.py",

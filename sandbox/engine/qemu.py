@@ -19,6 +19,7 @@ from typing import Any
 from sandbox import memory
 from sandbox.engine import child
 from sandbox.errors import SandboxError, chosen, setting, shell
+from sandbox.guest.addresses import VM_GATEWAY, VM_NAME_SERVER, VM_NETWORK
 from sandbox.paths import cache_dir
 
 __all__ = [
@@ -248,7 +249,7 @@ def command(
         # A write that fails, as on a full disk, stops the VM and is tried again when it goes on.
         "cache=unsafe,discard=unmap,werror=stop",
         "-device", "virtio-blk-pci,drive=data",
-        "-netdev", f"user,id=net,net=198.19.255.0/24,host=198.19.255.2,dns=198.19.255.3,"
+        "-netdev", f"user,id=net,net={VM_NETWORK},host={VM_GATEWAY},dns={VM_NAME_SERVER},"
         f"ipv6=off,restrict={restrict}",
         "-device", "virtio-net-pci,netdev=net,romfile=",
         "-device", "virtio-serial-pci",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.base import Recipe, Site
 from sandbox.errors import SandboxError, advice, expect
+from sandbox.guest.addresses import LAN, LAN_GATEWAY, address, on_lan
 from sandbox.steps import Steps
 
 if TYPE_CHECKING:
@@ -20,13 +21,10 @@ __all__ = [
     "address",
     "full_name",
     "names",
+    "on_lan",
     "recipe",
 ]
 
-# 198.18.0.0/15 is set aside for tests of network devices (RFC 2544, RFC 6890), so it meets
-# neither a learner's own network nor the pools below.
-LAN = "198.18.0.0/24"
-LAN_GATEWAY = "198.18.0.1"
 MOST_HOSTS = 4
 READY_SECONDS = 180.0
 # One command waits for this long: a new one for each look would slow down what it waits for.
@@ -50,11 +48,6 @@ def full_name(name: str) -> str:
     expect(name, str, "a host's name", 'write it in quotes: "a"')
     short = name.strip().lower().removeprefix("host-")
     return f"host-{short}"
-
-
-def address(host: str) -> str:
-    """That host's IPv4 address on the LAN."""
-    return f"198.18.0.{11 + 'abcd'.index(host[-1])}"
 
 
 def dockerd_arguments(host: str, *, gateway_dns: bool = True) -> list[str]:
