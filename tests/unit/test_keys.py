@@ -169,13 +169,3 @@ def test_what_a_host_is_made_of_changes_the_snapshot(changed, monkeypatch, part)
 def test_the_memory_of_this_machine_is_in_no_key(changed, monkeypatch):
     monkeypatch.setattr(qemu, "translated_code", lambda: 333)
     assert changed() == set()
-
-
-def test_every_file_of_the_guest_is_in_a_key():
-    counted = {*assets.ROOT_FILES, "initramfs-init"}
-    # Read by the code that builds, or only by its own tests.
-    read = {"__init__.py", "packages.toml"}
-    for path in assets.GUEST.rglob("*"):
-        name = path.relative_to(assets.GUEST)
-        if path.is_file() and not {"__pycache__", "kuryr", "toolbox"} & {*name.parts}:
-            assert str(name) in counted | read
