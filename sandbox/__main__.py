@@ -164,6 +164,7 @@ def _doctor(options: argparse.Namespace) -> int:
         return 0 if found["ok"] else 1
     print(f"Machine: {found['machine']}")
     print(f"Engine: {found['engine'] or 'none'} ({found['why']})")
+    print("".join(f"Set: {name}={value}\n" for name, value in found["settings"].items()), end="")
     docker = found["docker"]
     if docker["works"]:
         print(f"Docker {docker['version']}, {docker['system']}: {docker['why']}")

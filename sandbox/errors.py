@@ -9,11 +9,14 @@ import shutil
 import sys
 from pathlib import Path
 
+from sandbox import settings
+
 __all__ = [
     "UNSEEN",
     "CellFailed",
     "SandboxError",
     "advice",
+    "chosen",
     "course",
     "default_id",
     "expect",
@@ -30,7 +33,7 @@ def advice(notebook: str, terminal: str) -> str:
     """What to do, in the language of the place where it is read: Python in a notebook (or in
     IPython), a shell command elsewhere; both where that is not known.
     """
-    if os.environ.get(UNSEEN):
+    if settings.read(UNSEEN):
         return f"{terminal} (in a notebook: {notebook})"
     ipython = sys.modules.get("IPython")
     return notebook if ipython and ipython.get_ipython() else terminal
@@ -39,7 +42,7 @@ def advice(notebook: str, terminal: str) -> str:
 def shell(command: str) -> str:
     """That command for a shell, which a reader of a notebook types in a terminal."""
     there = f"in a terminal, {command}"
-    return there if os.environ.get(UNSEEN) else advice(there, command)
+    return there if settings.read(UNSEEN) else advice(there, command)
 
 
 def course(command: str, notebook: str = "", *, module: str = "sandbox") -> str:
@@ -52,12 +55,12 @@ def course(command: str, notebook: str = "", *, module: str = "sandbox") -> str:
         return advice(notebook, here)
     # JupyterLab's terminals have the course's Python first.
     there = f"in a terminal of JupyterLab, python -m {module} {command}"
-    return there if os.environ.get(UNSEEN) else advice(there, here)
+    return there if settings.read(UNSEEN) else advice(there, here)
 
 
 def default_id() -> str:
     """The sandbox meant when none is named: SANDBOX_ID, or ``default``."""
-    return os.environ.get("SANDBOX_ID") or "default"
+    return settings.read("SANDBOX_ID") or "default"
 
 
 def written(name: str, sandbox_id: str, *options: tuple[str, str]) -> str:
@@ -65,7 +68,7 @@ def written(name: str, sandbox_id: str, *options: tuple[str, str]) -> str:
 
     name: of the function and the command.  options: each as Python has it, and as a shell.
     """
-    meant = sandbox_id == default_id() and not os.environ.get(UNSEEN)
+    meant = sandbox_id == default_id() and not settings.read(UNSEEN)
     given = [*options, *([] if meant else [(f'id="{sandbox_id}"', f"--id {sandbox_id}")])]
     command = " ".join((name, *(word for _, word in given)))
     return course(command, f"sandbox.{name}({', '.join(python for python, _ in given)})")
@@ -79,6 +82,20 @@ def setting(name: str, value: str = "") -> str:
         # Python reads it once.
         there = f"stop JupyterLab, run export {name}={value} in a terminal, and start it from there"
     return advice(there, f"run export {name}={value}" if value else f"run unset {name}")
+
+
+def chosen(name: str) -> str:
+    """What that variable of ``settings`` is set to; "" if it is not. Raises SandboxError if it is
+    set to what it does not take.
+    """
+    value, known = settings.read(name), settings.SETTINGS[name]
+    if value and known.takes and not known.fits(value):
+        raise SandboxError(
+            f"{name} is {value!r}.",
+            why=f"it has to be {known.takes}",
+            fix=f"{setting(name, known.example)}; or {setting(name)}",
+        )
+    return value
 
 
 def _python() -> str:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from sandbox import settings
 from sandbox.errors import SandboxError, course, setting
 
 __all__ = [
@@ -98,13 +99,11 @@ def cache_dir() -> Path:
 
     Raises SandboxError if it cannot be made, or holds files of somebody else.
     """
-    if chosen := os.environ.get("WIRE_BY_WIRE_CACHE"):
+    if chosen := settings.read("WIRE_BY_WIRE_CACHE"):
         named = home_path(chosen)
         path = named if marked(named) or _earlier(named) else named / NAME
-    elif sys.platform == "darwin":
-        path = home_path("~/Library/Caches") / NAME
     else:
-        path = home_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / NAME
+        path = _of_the_platform("XDG_CACHE_HOME", "~/.cache", "~/Library/Caches")
     try:
         path.mkdir(parents=True, exist_ok=True)
         if not marked(path):
@@ -116,6 +115,18 @@ def cache_dir() -> Path:
             fix=_another("WIRE_BY_WIRE_CACHE"),
         ) from error
     return path
+
+
+def _of_the_platform(variable: str, otherwise: str, macos: str) -> Path:
+    """Our folder in the platform's own place; on Linux a variable may name that.
+
+    In the common cases it is the one that platformdirs gives. But that heeds XDG's variables on
+    macOS too, some versions of it, and takes no relative ones: what somebody has learned would
+    be elsewhere after an update.
+    """
+    if sys.platform == "darwin":
+        return home_path(macos) / NAME
+    return home_path(settings.read(variable) or otherwise) / NAME
 
 
 def marked(folder: Path) -> bool:
@@ -167,12 +178,10 @@ def data_dir() -> Path:
     ``$XDG_DATA_HOME`` or ``~/.local/share`` (XDG Base Directory Specification),
     ``~/Library/Application Support`` on macOS.
     """
-    if chosen := os.environ.get("WIRE_BY_WIRE_DATA"):
+    if chosen := settings.read("WIRE_BY_WIRE_DATA"):
         path = home_path(chosen)
-    elif sys.platform == "darwin":
-        path = home_path("~/Library/Application Support") / NAME
     else:
-        path = home_path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / NAME
+        path = _of_the_platform("XDG_DATA_HOME", "~/.local/share", "~/Library/Application Support")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         inside = list(path.iterdir())
@@ -309,7 +318,7 @@ def run_root() -> Path:
 
     Raises SandboxError if it cannot be made, somebody else owns it or others may enter it.
     """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    runtime = settings.read("XDG_RUNTIME_DIR")
     try:
         if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
             root = Path(runtime) / NAME

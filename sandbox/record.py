@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 import reprlib
 import secrets
@@ -17,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from sandbox import settings
 from sandbox.errors import SandboxError, setting
 from sandbox.paths import data_dir, opened
 
@@ -310,7 +310,7 @@ def begin_lesson() -> None:
 
     Jupyter Server tells a kernel its notebook's path as ``JPY_SESSION_NAME``. Raises SandboxError.
     """
-    if found := _LESSON.search(os.environ.get("JPY_SESSION_NAME", "")):
+    if found := _LESSON.search(settings.read("JPY_SESSION_NAME")):
         change(open_lesson, found[1], time.time())
 
 

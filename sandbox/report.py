@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sandbox import paths
+from sandbox import memory, paths, settings
 from sandbox.errors import SandboxError, course
+from sandbox.guest.addresses import RESERVED
 
 __all__ = ["Redaction", "write"]
 
@@ -36,7 +37,7 @@ LOGS = ("companion.log", "qemu.log", "console")
 VARIABLES = re.compile(r"SANDBOX_|WIRE_BY_WIRE_|DOCKER_|XDG_|PIP_|LANG$|LC_|TMPDIR$")
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|KEY|AUTH|CREDENTIAL|COOKIE", re.IGNORECASE)
 # Addresses that are the same in everybody's sandbox: loopback, the hosts' LAN, QEMU's own network.
-COMMON = [ipaddress.ip_network(net) for net in ("127.0.0.0/8", "198.18.0.0/15", "10.0.2.0/24")]
+COMMON = [ipaddress.ip_network(net) for net in ("127.0.0.0/8", RESERVED, "10.0.2.0/24")]
 # Names of accounts and machines that are nobody's, and that the report needs.
 NOBODYS = {
     "debian", "default", "docker", "host", "jovyan", "linux", "localhost", "nobody", "root",
@@ -89,7 +90,7 @@ class Redaction:
                           if len(word) > 1 and word.lower() not in NOBODYS}  # fmt: skip
         with contextlib.suppress(Exception):
             words[str(paths.cache_dir())] = "[cache]"
-        for home in {os.environ.get("HOME", ""), str(Path("~").expanduser())} - {"", "/", "~"}:
+        for home in {settings.read("HOME"), str(Path("~").expanduser())} - {"", "/", "~"}:
             words |= {home: "~", os.path.realpath(home): "~"}
         return cls(words)
 
@@ -128,7 +129,7 @@ def _user_names() -> Iterator[str]:
         full = entry.pw_gecos.split(",")[0]
         names |= {entry.pw_name, full, *full.split()}
     for variable in ("USER", "LOGNAME", "SUDO_USER", "JUPYTERHUB_USER", "NB_USER"):
-        names.add(os.environ.get(variable, ""))
+        names.add(settings.read(variable))
     yield from names
 
 
@@ -145,7 +146,7 @@ def _learner() -> Iterator[str]:
 
 
 def _sandbox_names() -> Iterator[str]:
-    yield from {*paths.sandbox_ids(), os.environ.get("SANDBOX_ID", "")} - {"default"}
+    yield from {*paths.sandbox_ids(), settings.read("SANDBOX_ID")} - {"default"}
 
 
 def _secrets() -> Iterator[str]:
@@ -241,10 +242,10 @@ def _machine() -> str:
         f"python: {sys.version}",
         f"system: {platform.platform()}",
         f"processors: {os.cpu_count()}",
+        f"memory: {memory.limit() >> 20} MiB, {memory.available() >> 20} MiB of it available",
         f"locale: {sys.getfilesystemencoding()}",
     ]
     with contextlib.suppress(OSError):
-        lines += Path("/proc/meminfo").read_text().splitlines()[:3]
         lines += Path("/etc/os-release").read_text().splitlines()[:1]
     for name, value in sorted(os.environ.items()):
         if VARIABLES.match(name):

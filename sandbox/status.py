@@ -8,7 +8,7 @@ import platform
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sandbox import memory, paths
+from sandbox import memory, paths, settings
 from sandbox.engine import assets, daemon, qemu, versions
 from sandbox.engine.choose import choose, running
 from sandbox.engine.docker import DockerEngine
@@ -67,7 +67,7 @@ def _row(host: Host, problem: SandboxError | None) -> dict[str, Any]:
 
 
 def _reason(engine: str, docker: dict[str, Any]) -> str:
-    if os.environ.get("SANDBOX_ENGINE"):
+    if settings.read("SANDBOX_ENGINE"):
         return f"SANDBOX_ENGINE={engine}"
     if engine == "docker":
         return docker["why"]
@@ -77,6 +77,7 @@ def _reason(engine: str, docker: dict[str, Any]) -> str:
 def doctor(sandbox_id: str) -> dict[str, Any]:
     """This machine: ``{"ok", "engine", "why", "docker", "vm", "drivers", "problem", "advice"}``.
 
+    settings: the environment variables of the course that are set.
     problem: what is wrong with the sandbox that runs, and what to do about it; "" if nothing is.
     """
     advice = []
@@ -98,7 +99,7 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
     else:
         advice.append(shell(f"sudo apt install --no-install-recommends {' '.join(lacking)}"))
     docker = DockerEngine.report()
-    if not docker["works"] and os.environ.get("SANDBOX_ENGINE") != "vm" and daemon.expected():
+    if not docker["works"] and settings.read("SANDBOX_ENGINE") != "vm" and daemon.expected():
         advice.append(docker["fix"])
     if docker["works"] and docker["privileged"].startswith("refused"):
         advice.append(
@@ -107,6 +108,7 @@ def doctor(sandbox_id: str) -> dict[str, Any]:
     report: dict[str, Any] = {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         "cache": str(paths.cache_dir()),
+        "settings": settings.given(),
         "docker": docker,
         "vm": vm,
     }

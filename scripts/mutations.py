@@ -91,6 +91,11 @@ MUTATIONS = (
         "tests/unit/test_archive.py",
     ),
     Mutation(
+        "a snapshot of other hosts is taken for theirs", "sandbox/engine/snapshot.py",
+        "SITE, recipe.key)", "SITE)",
+        "tests/unit/test_keys.py",
+    ),
+    Mutation(
         "a script can be closed by what is in it", "sandbox/views/topology.py",
         'for character in "<>&\\u2028\\u2029":', 'for character in "&\\u2028\\u2029":',
         "tests/unit/test_topology.py",

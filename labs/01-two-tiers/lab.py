@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from sandbox.hosts.plan import address
 from sandbox.labs import Draw, Task, check, isolated, network, published, reaches, runs
 
 TITLE = "A two-tier application on user-defined bridges"
@@ -83,7 +84,7 @@ def tasks(it: Facts) -> tuple[Task, ...]:
         check(
             f"Publish {it.web} at port {it.port}", 25,
             published("a", it.port, by=it.web),
-            reaches("host-b/visitor", "198.18.0.11", tcp=it.port),
+            reaches("host-b/visitor", address("host-a"), tcp=it.port),
             hints=(
                 "A port is published when a container is made, not later.",
                 "The web server inside listens on port 80; which option maps another port to it?",

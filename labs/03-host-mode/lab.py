@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sandbox.hosts.plan import address
 from sandbox.labs import (
     Condition,
     Draw,
@@ -19,7 +20,7 @@ from sandbox.labs import (
 TITLE = "Two servers in host mode, and ports that are taken"
 HOSTS = 2
 MINUTES = 25
-OWN = "198.18.0.11"
+OWN = address("host-a")
 
 
 @dataclass(frozen=True)

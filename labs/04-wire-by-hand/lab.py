@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from sandbox.hosts.plan import address
 from sandbox.labs import (
     Draw,
     Scene,
@@ -22,7 +23,7 @@ from sandbox.model.state import Interface
 TITLE = "Wire containers by hand"
 HOSTS = 2
 MINUTES = 30
-FAR = "198.18.0.12"
+FAR = address("host-b")
 
 
 @dataclass(frozen=True)

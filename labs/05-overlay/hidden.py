@@ -1,9 +1,10 @@
 """The reference solution, a plausible wrong one, and what only a teacher checks."""
 
+from sandbox.hosts.plan import address
 from sandbox.labs import Condition, Task, check, holds, in_swarm
 from sandbox.labs.scene import Scene
 
-OWN = "198.18.0.11"
+OWN = address("host-a")
 FOLDER = "/srv/handout"
 CREATE = "docker network create -d overlay --attachable"
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from sandbox.hosts.plan import address
 from sandbox.labs import (
     Condition,
     Draw,
@@ -23,7 +24,7 @@ TITLE = "Two overlay networks over two hosts"
 HOSTS = 2
 MINUTES = 35
 SECONDS = 300
-OWN, OTHER = "198.18.0.11", "198.18.0.12"
+OWN, OTHER = address("host-a"), address("host-b")
 FOLDER = "/srv/handout"
 READY = (
     "timeout 90 sh -c 'until docker network inspect docker_gwbridge 2> /dev/null | "

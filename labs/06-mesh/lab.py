@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from sandbox.hosts.plan import address
 from sandbox.labs import (
     Condition,
     Draw,
@@ -26,8 +27,8 @@ TITLE = "A service that outlives a host"
 HOSTS = 3
 MINUTES = 35
 SECONDS = 400
-OWN = "198.18.0.11"
-ADDRESSES = {"host-a": OWN, "host-b": "198.18.0.12", "host-c": "198.18.0.13"}
+ADDRESSES = {host: address(host) for host in ("host-a", "host-b", "host-c")}
+OWN = ADDRESSES["host-a"]
 TASK = re.compile(r"(.+)\.\d+\.[a-z0-9]{25}")
 
 

@@ -1,5 +1,6 @@
 """The reference solution, a plausible wrong one, and what only a teacher checks."""
 
+from sandbox.hosts.plan import address
 from sandbox.labs import Task, check, reaches
 
 
@@ -18,8 +19,8 @@ def solution(it) -> list[tuple[str, str]]:
             f"{create} --subnet {it.right_subnet} {it.right}\n"
             f"docker run -d --name {it.db} --network {it.right} toolbox",
         ),
-        ("a", f"ip route add {it.right_subnet} via 198.18.0.12"),
-        ("b", f"ip route add {it.left_subnet} via 198.18.0.11"),
+        ("a", f"ip route add {it.right_subnet} via {address('host-b')}"),
+        ("b", f"ip route add {it.left_subnet} via {address('host-a')}"),
     ]
 
 

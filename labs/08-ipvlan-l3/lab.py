@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from sandbox.hosts.plan import LAN, LAN_GATEWAY, address, on_lan
 from sandbox.labs import (
     Condition,
     Draw,
@@ -21,6 +22,7 @@ from sandbox.labs import (
 
 TITLE = "Route containers with ipvlan in L3 mode"
 HOSTS = 2
+OWN, FAR = address("host-a"), address("host-b")
 MINUTES = 30
 
 
@@ -72,8 +74,8 @@ def setup(it: Facts) -> list[tuple[str, str]]:
     return [
         (
             "a",
-            "docker network create -d ipvlan -o parent=eth0 --subnet 198.18.0.0/24 "
-            f"--gateway 198.18.0.1 --ip-range 198.18.0.192/27 {it.old}",
+            f"docker network create -d ipvlan -o parent=eth0 --subnet {LAN} "
+            f"--gateway {LAN_GATEWAY} --ip-range {on_lan(192)}/27 {it.old}",
         )
     ]
 
@@ -138,24 +140,24 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             f"Lead host-b to {it.left_subnet}", 20,
             has_route("host-b", it.left_subnet, via="host-a"),
             reaches("host-b", it.app, tcp=80, by=it.app),
-            reaches(it.worker, "198.18.0.12"),
+            reaches(it.worker, FAR),
             hints=(
                 "A packet of host-a's containers arrives at host-b. Where does the answer go?",
                 "host-b needs to be told behind which machine of the LAN that subnet is.",
                 f"ip route get {it.left_subnet[1]}, on host-b.",
-                f"ip route add {it.left_subnet} via 198.18.0.11, on host-b.",
+                f"ip route add {it.left_subnet} via {OWN}, on host-b.",
             ),
         ),
         check(
             f"Lead host-a to {it.right_subnet}", 20,
             has_route("host-a", it.right_subnet, via="host-b"),
             reaches("host-a", it.db, tcp=80, by=it.db),
-            reaches(it.db, "198.18.0.11"),
+            reaches(it.db, OWN),
             hints=(
                 "A route is needed for each direction.",
                 "The same as on host-b, with the other subnet and the other host.",
                 f"ip route get {it.right_subnet[1]}, on host-a.",
-                f"ip route add {it.right_subnet} via 198.18.0.12, on host-a.",
+                f"ip route add {it.right_subnet} via {FAR}, on host-a.",
             ),
         ),
         check(

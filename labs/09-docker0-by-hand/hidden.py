@@ -1,5 +1,6 @@
 """The reference solution, a plausible wrong one, and what only a teacher checks."""
 
+from sandbox.hosts.plan import address
 from sandbox.labs import Task, check, reaches
 
 
@@ -83,7 +84,7 @@ def tasks(it) -> tuple[Task, ...]:
         check(
             f"Leave {it.model} as it was", 10,
             reaches(f"host-a/netns:{it.blue}", f"host-a/netns:{it.red}"),
-            reaches("host-b", "198.18.0.11", tcp=it.model_port, by=it.web),
+            reaches("host-b", address("host-a"), tcp=it.model_port, by=it.web),
             reaches(it.client, it.web, tcp=80, by=it.web),
         ),
     )  # fmt: skip

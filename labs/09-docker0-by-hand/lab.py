@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from sandbox.hosts.plan import address
 from sandbox.labs import (
     Condition,
     Draw,
@@ -21,7 +22,7 @@ from sandbox.model.bridged import BridgedNetwork, bridged
 TITLE = "Build a bridge network by hand"
 HOSTS = 2
 MINUTES = 40
-OWN, FAR = "198.18.0.11", "198.18.0.12"
+OWN, FAR = address("host-a"), address("host-b")
 WIRES = ("bridge", "veth pairs into namespaces", "addresses inside")
 RULES = ("default gateway inside", "NAT on the way out", "NAT on the way in", "rules in raw")
 

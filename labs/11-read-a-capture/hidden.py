@@ -1,5 +1,7 @@
 """The reference solution and a plausible wrong one."""
 
+from sandbox.hosts.plan import address
+
 
 def solution(it) -> list[tuple[str, str]]:
     own = it.near_subnet[it.sender_number]
@@ -16,7 +18,9 @@ def answers(it) -> dict[str, str]:
 
 def wrong(it):
     """The network is found, but not who it is, and so the whole network is cut off from host-b."""
-    commands = [("a", f"iptables -I DOCKER-USER -s {it.near_subnet} -d 198.18.0.12 -j DROP")]
+    commands = [
+        ("a", f"iptables -I DOCKER-USER -s {it.near_subnet} -d {address('host-b')} -j DROP")
+    ]
     given = {**answers(it), "Which container calls the second port?": it.neighbour}
     lost = {"Say which container it is", "Stop those calls, and no others"}
     return commands, given, lost

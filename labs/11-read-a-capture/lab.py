@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from sandbox.errors import SandboxError
+from sandbox.hosts.plan import address
 from sandbox.labs import (
     Condition,
     Draw,
@@ -19,7 +20,7 @@ from sandbox.labs import (
 TITLE = "Find a sender in a capture"
 HOSTS = 2
 MINUTES = 30
-OTHER = "198.18.0.12"
+OTHER = address("host-b")
 # Longer than the sender waits between two attempts.
 LISTEN_SECONDS = 8
 

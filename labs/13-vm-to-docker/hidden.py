@@ -1,5 +1,6 @@
 """The reference solution, a plausible wrong one, and what only a teacher checks."""
 
+from sandbox.hosts.plan import LAN, LAN_GATEWAY
 from sandbox.labs import Task, check, same_l2
 
 
@@ -30,8 +31,8 @@ def build(it, mac: str) -> str:
         f"docker network create --subnet {it.subnet} {it.inside}\n"
         f"docker run -d --name {it.shop} --network {it.inside} --ip {it.shop_address} "
         f"-p {it.port}:80 toolbox\n"
-        "docker network create -d macvlan -o parent=eth0 --subnet 198.18.0.0/24 "
-        f"--gateway 198.18.0.1 {it.lan}\n"
+        f"docker network create -d macvlan -o parent=eth0 --subnet {LAN} "
+        f"--gateway {LAN_GATEWAY} {it.lan}\n"
         f"docker run -d --name {it.mail} --network {it.lan} --ip {it.mail_address} {mac} toolbox"
     )
 

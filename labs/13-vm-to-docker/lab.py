@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_interface
 
+from sandbox.hosts.plan import LAN, LAN_GATEWAY, address, on_lan
 from sandbox.labs import (
     Condition,
     Draw,
@@ -20,6 +21,7 @@ from sandbox.labs import (
 
 TITLE = "Move two virtual machines' networks to Docker"
 HOSTS = 2
+OWN, FAR = address("host-a"), address("host-b")
 MINUTES = 40
 
 
@@ -42,7 +44,7 @@ class Facts:
 
     @property
     def mail_address(self) -> str:
-        return f"198.18.0.{self.mail_number}"
+        return on_lan(self.mail_number)
 
     @property
     def mail_mac(self) -> str:
@@ -127,13 +129,13 @@ def setup(it: Facts) -> list[tuple[str, str]]:
             f"ip -n {mail} address add {it.mail_address}/24 dev eth0\n"
             f"ip -n {mail} link set lo up\n"
             f"ip -n {mail} link set eth0 up\n"
-            f"ip -n {mail} route add default via 198.18.0.1\n"
+            f"ip -n {mail} route add default via {LAN_GATEWAY}\n"
             f"ip netns exec {mail} {serve}",
         ),
         (
             "b",
             f"docker run -d --name {it.ledger} -p 80:80 toolbox\n"
-            f"for url in http://198.18.0.11:{it.port} http://{it.mail_address}; do\n"
+            f"for url in http://{OWN}:{it.port} http://{it.mail_address}; do\n"
             '    timeout 30 sh -c "until curl -sf -m 2 $url; do sleep 0.5; done"\n'
             "done",
         ),
@@ -197,8 +199,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
         check(
             f"Lead port {it.port} to {it.shop}", 20,
             published("a", it.port, by=it.shop),
-            source_seen("host-b", "198.18.0.11", tcp=it.port, is_="198.18.0.12"),
-            source_seen(it.shop, "198.18.0.12", is_="198.18.0.11"),
+            source_seen("host-b", OWN, tcp=it.port, is_=FAR),
+            source_seen(it.shop, FAR, is_=OWN),
             hints=(
                 "The machine had one rule for the way in and one for the way out.",
                 "Docker makes both: one when a port is published, one for every bridge network.",
@@ -221,7 +223,7 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 f"ip netns exec vm-{it.mail} ip link shows the old one; docker exec {it.mail} "
                 "ip link the new one.",
                 f"ip -n vm-{it.mail} link del eth0; docker network create -d macvlan "
-                f"-o parent=eth0 --subnet 198.18.0.0/24 --gateway 198.18.0.1 {it.lan}; "
+                f"-o parent=eth0 --subnet {LAN} --gateway {LAN_GATEWAY} {it.lan}; "
                 f"docker run -d --name {it.mail} --network {it.lan} --ip {it.mail_address} "
                 f"--mac-address {it.mail_mac} toolbox",
             ),
@@ -229,21 +231,21 @@ def tasks(it: Facts) -> tuple[Task, ...]:
         check(
             f"Let host-b and {it.mail} talk without translation", 15,
             reaches("host-b", it.mail_address, tcp=80, by=it.mail),
-            source_seen("host-b", it.mail_address, is_="198.18.0.12"),
-            source_seen(it.mail, "198.18.0.12", is_=it.mail_address),
+            source_seen("host-b", it.mail_address, is_=FAR),
+            source_seen(it.mail, FAR, is_=it.mail_address),
             hints=(
                 "A device of the LAN needs no port and no translation.",
                 f"Ask {it.mail_address} from host-b, not from host-a: a host does not reach its "
                 "own macvlan containers.",
                 f"curl -s -m 5 http://{it.mail_address}, on host-b; docker exec {it.mail} curl -s "
-                "-m 5 http://198.18.0.12, on host-a.",
+                f"-m 5 http://{FAR}, on host-a.",
                 f"{it.mail} is to be on {it.lan} alone, with the address {it.mail_address}; "
                 f"docker rm -f {it.mail}, and run it anew.",
             ),
         ),
         check(
             "Leave nothing of the two machines", 20,
-            reaches("host-b", "198.18.0.11", tcp=it.port, by=it.shop),
+            reaches("host-b", OWN, tcp=it.port, by=it.shop),
             reaches("host-b", it.mail_address, tcp=80, by=it.mail),
             nothing_is_left(it),
             hints=(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from sandbox.hosts.plan import address
 from sandbox.labs import (
     Condition,
     Draw,
@@ -19,7 +20,7 @@ TITLE = "Find what is broken, and repair that alone"
 HOSTS = 2
 MINUTES = 40
 SECONDS = 240
-OWN, FAR = "198.18.0.11", "198.18.0.12"
+OWN, FAR = address("host-a"), address("host-b")
 BIG = 200_000
 QUESTION = "What is broken? Write the word in front of the cause"
 

@@ -5,7 +5,8 @@ cache/
     snapshot-HASH/      ram, state, data (ext4): a VM whose hosts are up
 
 A folder appears by a rename when all in it is there, so a build that is interrupted leaves
-only a ``.new`` folder that the next one removes. HASH covers the folder's inputs.
+only a ``.new`` folder that the next one removes. HASH covers what goes into the folder: commands,
+packages, files, FORMAT. A comment that is corrected in this code builds nothing again.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox import settings
 from sandbox.engine import child, kuryr, qemu, versions
 from sandbox.errors import SandboxError, course, setting, shell
 from sandbox.paths import FULL_BYTES, TAG, cache_dir, is_ours, marked
@@ -61,10 +63,15 @@ __all__ = [
     "which",
 ]
 
+# Raise it with a change to the course that makes something else of the same inputs: another step of
+# a build that is no command's argument, another layout of a folder in the cache or of an archive.
+# Then everybody builds again, and archives and kits have to be made again.
+FORMAT = 1
 GUEST = Path(__file__).parent.parent / "guest"
 LIB = "/usr/lib/wire-by-wire"
 TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
 ROOT_FILES = (
+    "addresses.py",
     "agent.py",
     "attempt.py",
     "bpf.py",
@@ -139,7 +146,7 @@ def lacks() -> list[str]:
 
 def offered() -> Path | None:
     """The archive of this version's base in the folder that WIRE_BY_WIRE_HOSTS names, or None."""
-    folder = os.environ.get("WIRE_BY_WIRE_HOSTS")
+    folder = settings.read("WIRE_BY_WIRE_HOSTS")
     found = sorted(Path(folder).glob(f"{base_path().name}.tar.*")) if folder else []
     found = [file for file in found if file.suffix != ".sha256"]
     return found[0] if found else None
@@ -160,20 +167,39 @@ def _require_programs() -> None:
 
 
 def digest(*parts: object) -> str:
-    """A short name for these inputs."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+    """A short name for these inputs: plain values, alike on every machine and Python."""
+    return hashlib.sha256(repr((FORMAT, *parts)).encode()).hexdigest()[:12]
 
 
-def guest_files() -> list[tuple[str, bytes, int]]:
-    """What goes into the guest: for each file its path in ``guest``, its bytes, its x bits."""
-    files = sorted(p for p in GUEST.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-    return [(str(p.relative_to(GUEST)), p.read_bytes(), p.stat().st_mode & 0o111) for p in files]
+def guest_files(*names: str) -> list[tuple[str, bytes, int]]:
+    """For each of these files its path in ``guest``, its bytes, its x bits.
+
+    names: in ``guest``; a folder is all the files in it.
+    """
+    found: list[Path] = []
+    for name in names:
+        path = GUEST / name
+        found += sorted(path.rglob("*")) if path.is_dir() else [path]
+    files = [path for path in found if path.is_file() and "__pycache__" not in path.parts]
+    # What the umask left to others counts for nothing.
+    return [
+        (str(p.relative_to(GUEST)), p.read_bytes(), 0o111 if p.stat().st_mode & 0o100 else 0)
+        for p in files
+    ]
 
 
 def base_path() -> Path:
     """The folder that ``base`` makes for this version of the course."""
-    makers = [Path(module).read_bytes() for module in (__file__, kuryr.__file__)]
-    return cache_dir() / f"base-{digest(guest_files(), *makers)}"
+    # Python files count as they are, comments too: byte code is of one version of Python, and a
+    # traceback from a host has to name lines that are there.
+    inputs = (
+        guest_files(*ROOT_FILES, "toolbox", "kuryr"),
+        toolbox_command(Path("toolbox"), Path("toolbox.tar")),
+        _root_command(Path("guest"), Path("work"), Path("root")),
+        kuryr.INPUTS,
+        _initramfs(b"", dict.fromkeys(MODULES, b"")),
+    )
+    return cache_dir() / f"base-{digest(*inputs)}"
 
 
 def status() -> AssetStatus:
@@ -369,7 +395,6 @@ def base(steps: Steps) -> Path:
 
 
 def _build_base(folder: Path, steps: Steps) -> None:
-    listed = packages()
     work = folder / "work"
     work.mkdir()
     left = sum(SECONDS.values())
@@ -381,15 +406,35 @@ def _build_base(folder: Path, steps: Steps) -> None:
     kuryr.install(GUEST / "kuryr", work / "kuryr")
     left -= SECONDS["python"]
     steps.begin("Installing the hosts' Debian packages", left=left)
-    files = shlex.join(str(GUEST / name) for name in ROOT_FILES)
-    command = mmdebstrap(
+    command = _root_command(GUEST, work, folder / "root")
+    _mmdebstrap(command, work, steps, dated=dated)
+    versions.record(folder, hosts=work / "packages", toolbox=work / f"toolbox.tar.{PACKAGES}")
+    if notice := versions.notice(folder):
+        steps.begin(notice)
+    (work / "vmlinuz").rename(folder / "vmlinuz")
+    modules = {
+        name: lzma.decompress((work / f"{Path(name).name}.ko.xz").read_bytes()) for name in MODULES
+    }
+    (folder / "initrd").write_bytes(_initramfs((work / "busybox").read_bytes(), modules))
+    shutil.rmtree(work)
+
+
+def _root_command(guest: Path, work: Path, output: Path) -> list[str]:
+    """The command that makes the root disk, and in work what else comes out of that root.
+
+    guest: the folder ``guest``.  work: has ``toolbox.tar`` and ``kuryr``; gets the list of
+    packages, the kernel, busybox, and MODULES.
+    """
+    listed = packages()
+    files = shlex.join(str(guest / name) for name in ROOT_FILES)
+    return mmdebstrap(
         listed["suite"],
         "minbase",
         [*listed["packages"], *listed["kernel"]],
         None,
         f'mkdir -p "$1{LIB}" "$1/usr/share/wire-by-wire" "$1/var/lib/docker"',
         f"copy-in {files} {LIB}",
-        f"upload {shlex.quote(str(toolbox))} {TOOLBOX}",
+        f"upload {shlex.quote(str(work / 'toolbox.tar'))} {TOOLBOX}",
         f"copy-in {shlex.quote(str(work / 'kuryr'))} {Path(kuryr.PLACE).parent}",
         f'chown -R 0:0 "$1{kuryr.PLACE}" && chroot "$1" {kuryr.COMPILE}',
         f'chroot "$1" dpkg-query --show {LISTED} > "$1/{PACKAGES}"',
@@ -411,15 +456,8 @@ def _build_base(folder: Path, steps: Steps) -> None:
         " $((size + size / 8 + 32))M || exit;"
         ' [ "$view" = "$1" ] || umount "$view"; rmdir "$view" 2> /dev/null;'
         ' mv "$disk" "$1/root.ext4"',
-        f"download /root.ext4 {shlex.quote(str(folder / 'root'))}",
+        f"download /root.ext4 {shlex.quote(str(output))}",
     )
-    _mmdebstrap(command, work, steps, dated=dated)
-    versions.record(folder, hosts=work / "packages", toolbox=work / f"toolbox.tar.{PACKAGES}")
-    if notice := versions.notice(folder):
-        steps.begin(notice)
-    (work / "vmlinuz").rename(folder / "vmlinuz")
-    (folder / "initrd").write_bytes(_initramfs(work))
-    shutil.rmtree(work)
 
 
 def packages() -> dict[str, Any]:
@@ -505,13 +543,11 @@ def _run(arguments: list[str], work: Path) -> subprocess.CompletedProcess[str]:
     return child.run([*own, *arguments], {"TMPDIR": str(work)})
 
 
-def _initramfs(work: Path) -> bytes:
-    busybox = (work / "busybox").read_bytes()
+def _initramfs(busybox: bytes, modules: dict[str, bytes]) -> bytes:
+    """The VM's initramfs. modules: loaded in this order."""
     files = {"init": (GUEST / "initramfs-init").read_bytes(), "bin/busybox": busybox}
-    for number, name in enumerate(Path(module).name for module in MODULES):
-        files[f"modules/{number}-{name}.ko"] = lzma.decompress(
-            (work / f"{name}.ko.xz").read_bytes()
-        )
+    for number, (name, module) in enumerate(modules.items()):
+        files[f"modules/{number}-{Path(name).name}.ko"] = module
     return _cpio(files)
 
 

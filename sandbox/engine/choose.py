@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from sandbox.engine import companion, qemu
 from sandbox.engine.docker import DockerEngine
 from sandbox.engine.vm import VMEngine
-from sandbox.errors import SandboxError, setting, shell, written
+from sandbox.errors import SandboxError, chosen, setting, shell, written
 from sandbox.paths import alive_file, state_dir
 
 if TYPE_CHECKING:
     from sandbox.engine.base import Engine
 
 __all__ = ["choose", "ended", "lives", "remove", "running"]
-
-ENGINES = ("docker", "vm")
-
-
-def _named() -> str:
-    name = os.environ.get("SANDBOX_ENGINE", "")
-    if name and name not in ENGINES:
-        raise SandboxError(
-            f"SANDBOX_ENGINE is {name!r}, which is no engine.",
-            why="there are two: docker and vm",
-            fix=f"choose one of them, for instance vm: {setting('SANDBOX_ENGINE', 'vm')}",
-        )
-    return name
 
 
 def running(sandbox_id: str) -> Engine | None:
@@ -89,7 +75,7 @@ def choose(sandbox_id: str) -> Engine:
 
     Raises SandboxError, with what to install, if none works.
     """
-    name = _named()
+    name = chosen("SANDBOX_ENGINE")
     if (engine := running(sandbox_id)) and name in ("", engine.name):
         return engine
     if engine:

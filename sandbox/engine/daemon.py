@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox import settings
 from sandbox.errors import SandboxError, setting, shell
 from sandbox.paths import home_path
 
@@ -162,13 +162,13 @@ def current() -> Daemon:
     from docker.context.config import get_current_context_name
     from docker.errors import DockerException
 
-    if url := os.environ.get("DOCKER_HOST"):
-        if not os.environ.get("DOCKER_TLS_VERIFY"):
+    if url := settings.read("DOCKER_HOST"):
+        if not settings.read("DOCKER_TLS_VERIFY"):
             return Daemon(url, "", "", "", "DOCKER_HOST")
-        folder = home_path(os.environ.get("DOCKER_CERT_PATH") or "~/.docker")
+        folder = home_path(settings.read("DOCKER_CERT_PATH") or "~/.docker")
         ca, cert, key = (str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem"))
         return Daemon(url, ca, cert, key, "DOCKER_HOST")
-    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+    name = settings.read("DOCKER_CONTEXT") or get_current_context_name()
     if name == "default":
         return Daemon(DEFAULT_URL, "", "", "", "the default socket")
     try:

@@ -23,6 +23,7 @@ LABEL = "wire-by-wire.image"
 SECONDS = 150
 INSTALL_VM = f'RUN mkdir -p {assets.VM}; if [ "$(dpkg --print-architecture)" = amd64 ]; then'
 HOST_FILES = (
+    "addresses.py",
     "agent.py",
     "attempt.py",
     "bpf.py",
@@ -83,7 +84,7 @@ def _dated(command: str, undated: str) -> str:
 
 def reference() -> str:
     """The image's name and tag; the tag covers all that goes into it."""
-    inputs = (assets.guest_files(), dockerfile(), Path(kuryr.__file__).read_bytes())
+    inputs = (assets.guest_files(*HOST_FILES, "toolbox", "kuryr"), dockerfile(), kuryr.INPUTS)
     return f"wire-by-wire/host:{assets.digest(*inputs)}"
 
 
@@ -139,10 +140,8 @@ def _context() -> io.BytesIO:
         tarfile.open(fileobj=archive, mode="w") as tar,
         tempfile.TemporaryDirectory() as work,
     ):
-        files = [("Dockerfile", dockerfile().encode(), 0), *assets.guest_files()]
-        for name, content, executable in files:
-            if name.startswith("kuryr/"):
-                continue
+        files = assets.guest_files(*HOST_FILES, "toolbox")
+        for name, content, executable in [("Dockerfile", dockerfile().encode(), 0), *files]:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644 | executable
             tar.addfile(entry, io.BytesIO(content))

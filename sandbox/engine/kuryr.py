@@ -9,14 +9,24 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError, course
 
-__all__ = ["COMPILE", "PLACE", "install"]
+__all__ = ["COMPILE", "INPUTS", "PLACE", "install"]
 
 PLACE = "/opt/kuryr"
 LOCK = "requirements.lock"
 # The hosts' Python, for which LOCK was made.
 PYTHON = "3.14"
+PIP = (
+    "--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:",
+    f"--python-version={PYTHON}", "--implementation=cp", f"--abi=cp{PYTHON.replace('.', '')}",
+    "--abi=none", "--platform=manylinux2014_x86_64", "--platform=manylinux1_x86_64",
+)  # fmt: skip
+# Of ``site``, of every folder in it, and of all files: each compiled module in these wheels only
+# speeds up one in Python that is there too.
+UNNEEDED, NOWHERE, UNUSED = ("bin", "include", "wrapt-stubs"), ("tests", "locale"), (".so", ".pyi")
 # To be run in the hosts' root: byte code is for one version of Python.
 COMPILE = f"python3 -m compileall -q --invalidation-mode unchecked-hash {PLACE}/site"
+# What ``install`` does to its source.
+INPUTS = (LOCK, PIP, UNNEEDED, NOWHERE, UNUSED)
 
 
 def install(source: Path, folder: Path) -> None:
@@ -29,11 +39,7 @@ def install(source: Path, folder: Path) -> None:
     result = subprocess.run(
         [
             sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            "--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:",
-            f"--python-version={PYTHON}", "--implementation=cp",
-            f"--abi=cp{PYTHON.replace('.', '')}", "--abi=none",
-            "--platform=manylinux2014_x86_64", "--platform=manylinux1_x86_64",
-            f"--target={site}", f"--requirement={folder / LOCK}",
+            *PIP, f"--target={site}", f"--requirement={folder / LOCK}",
         ],
         check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
@@ -44,13 +50,12 @@ def install(source: Path, folder: Path) -> None:
             fix="check that this machine reaches its Python package index and that "
             f"{sys.executable} has pip, then: {course('build')}",
         )
-    for unneeded in ("bin", "include", "wrapt-stubs"):
+    for unneeded in UNNEEDED:
         shutil.rmtree(site / unneeded, ignore_errors=True)
-    for path in [*site.rglob("tests"), *site.rglob("locale")]:
+    for path in [found for name in NOWHERE for found in site.rglob(name)]:
         shutil.rmtree(path, ignore_errors=True)
     for path in site.rglob("*"):
-        # Each compiled module in these wheels only speeds up one in Python that is there too.
-        if path.suffix in {".so", ".pyi"}:
+        if path.suffix in UNUSED:
             path.unlink()
     for path in (site / "libexec").rglob("*"):
         path.chmod(0o755)

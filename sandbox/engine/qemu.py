@@ -18,7 +18,8 @@ from typing import Any
 
 from sandbox import memory
 from sandbox.engine import child
-from sandbox.errors import SandboxError, setting, shell
+from sandbox.errors import SandboxError, chosen, setting, shell
+from sandbox.guest.addresses import VM_GATEWAY, VM_NAME_SERVER, VM_NETWORK
 from sandbox.paths import cache_dir
 
 __all__ = [
@@ -120,18 +121,12 @@ def accelerator(base: Path | None = None) -> tuple[str, str]:
 
     Raises SandboxError if SANDBOX_ACCELERATOR names one that does not work or does not exist.
     """
-    chosen = os.environ.get("SANDBOX_ACCELERATOR")
-    if chosen not in (None, "", "kvm", "tcg"):
-        raise SandboxError(
-            f"SANDBOX_ACCELERATOR is {chosen!r}.",
-            fix=f"to have the faster one that works, {setting('SANDBOX_ACCELERATOR')}; "
-            f"to choose one, {setting('SANDBOX_ACCELERATOR', 'tcg')} (or kvm)",
-        )
-    if chosen == "tcg":
-        return chosen, "SANDBOX_ACCELERATOR says so"
+    forced = chosen("SANDBOX_ACCELERATOR")
+    if forced == "tcg":
+        return forced, "SANDBOX_ACCELERATOR says so"
     # A machine on which KVM is slow gets more time when it is asked for.
-    name, reason = _found(base, PROBE_SECONDS if not chosen else FORCED_PROBE_SECONDS)
-    if not chosen:
+    name, reason = _found(base, PROBE_SECONDS if not forced else FORCED_PROBE_SECONDS)
+    if not forced:
         return name, reason
     if name == "tcg" and reason != _UNTRIED:
         raise SandboxError(
@@ -150,7 +145,8 @@ def _found(base: Path | None, seconds: float) -> tuple[str, str]:
         return "tcg", "this account may not open /dev/kvm"
     if base is None:
         return "tcg", _UNTRIED
-    key = [version(), platform.release(), platform.version(), cpu(), base.name, seconds]
+    key = [version(), platform.release(), platform.version(), cpu(), base.name, _probe(Path()),
+           seconds]  # fmt: skip
     record = cache_dir() / "accelerator.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(record.read_text())
@@ -175,16 +171,21 @@ def cpu() -> str:
     return platform.processor()
 
 
+def _probe(base: Path) -> list[str]:
+    """The command that ends well if KVM runs that base's kernel."""
+    return [
+        *(QEMU, *_machine("kvm"), "-m", "256", "-kernel", str(base / "vmlinuz")),
+        *("-initrd", str(base / "initrd"), "-append", f"{_CMDLINE} wire-by-wire.probe"),
+    ]
+
+
 def _kvm_boots(base: Path, seconds: float) -> bool:
     process = subprocess.Popen(
-        child.bound(
-            [QEMU, *_machine("kvm"), "-m", "256", "-kernel", str(base / "vmlinuz"),
-             "-initrd", str(base / "initrd"), "-append", f"{_CMDLINE} wire-by-wire.probe"]
-        ),
+        child.bound(_probe(base)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         return process.wait(seconds) == 0
     except subprocess.TimeoutExpired:
@@ -214,10 +215,11 @@ def translated_code() -> int:
     return max(160, min(512, memory.limit() // 2**25))
 
 
-def _machine(accel: str) -> list[str]:
+def _machine(accel: str, translated: int | None = None) -> list[str]:
     options = accel
     if accel == "tcg":
-        options = f"tcg,thread=multi,tb-size={translated_code()}"
+        size = translated_code() if translated is None else translated
+        options = f"tcg,thread=multi,tb-size={size}"
     # The kernel's clock needs no hardware timer that QEMU would have to emulate.
     return ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-machine", "pc,usb=off,vmport=off,dump-guest-core=off", "-accel", options,
@@ -225,13 +227,18 @@ def _machine(accel: str) -> list[str]:
             "-smp", str(processors(accel))]  # fmt: skip
 
 
-def command(spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int) -> list[str]:
-    """QEMU's argument list. The monitor and the agent's port are sockets that it inherits."""
+def command(
+    spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int, translated: int | None = None
+) -> list[str]:
+    """QEMU's argument list. The monitor and the agent's port are sockets that it inherits.
+
+    translated: MiB for TCG's translated code; None for what fits this machine.
+    """
     share = "on" if spec.ram_shared else "off"
     restrict = "off" if spec.internet else "on"
     cmdline = f"{_CMDLINE} {_TCG_CMDLINE}" if accel == "tcg" else _CMDLINE
     arguments = [
-        QEMU, *_machine(accel), "-m", str(spec.memory),
+        QEMU, *_machine(accel, translated), "-m", str(spec.memory),
         "-object", f"memory-backend-file,id=ram,size={spec.memory}M,mem-path={_option(spec.ram)},"
         f"share={share}",
         "-machine", "memory-backend=ram",
@@ -242,7 +249,7 @@ def command(spec: VMSpec, accel: str, *, monitor_fd: int, port_fd: int) -> list[
         # A write that fails, as on a full disk, stops the VM and is tried again when it goes on.
         "cache=unsafe,discard=unmap,werror=stop",
         "-device", "virtio-blk-pci,drive=data",
-        "-netdev", f"user,id=net,net=198.19.255.0/24,host=198.19.255.2,dns=198.19.255.3,"
+        "-netdev", f"user,id=net,net={VM_NETWORK},host={VM_GATEWAY},dns={VM_NAME_SERVER},"
         f"ipv6=off,restrict={restrict}",
         "-device", "virtio-net-pci,netdev=net,romfile=",
         "-device", "virtio-serial-pci",

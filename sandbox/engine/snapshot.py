@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["SITE", "memory", "path", "ready", "take"]
 
 SITE = Site(scope="", labels={LABEL: "vm"}, image="host")
+# The disk of /var/lib/docker, for mke2fs(8).
 DATA_SIZE = "6G"
+DATA_OPTIONS = ("-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0")
 BOOT_SECONDS = 180.0
 # Now and then a boot under TCG (QEMU 7.2) panicked in its first seconds, and the next one did not:
 # see qemu.processors, which takes the one known cause away.
@@ -52,9 +54,11 @@ def path(recipe: Recipe, base: Path, accelerator: str) -> Path:
     base: another one of the same inputs is another file system.
     """
     cpu = qemu.cpu() if accelerator != "tcg" else ""
-    inputs = (base.name, _uuid(base / "root"), qemu.version(), accelerator, cpu, memory(recipe),
-              recipe.key, Path(qemu.__file__).read_bytes(),
-              Path(__file__).read_bytes())  # fmt: skip
+    # No place of this machine is in the name, nor how much of its memory QEMU takes for itself.
+    vm = _first(Path("base"), Path("snapshot"), recipe)
+    command = qemu.command(vm, accelerator, monitor_fd=0, port_fd=0, translated=0)
+    inputs = (base.name, _uuid(base / "root"), qemu.version(), accelerator, cpu, command,
+              (*DATA_OPTIONS, DATA_SIZE), SITE, recipe.key)  # fmt: skip
     return cache_dir() / f"snapshot-{assets.digest(*inputs)}"
 
 
@@ -100,6 +104,14 @@ def spec(base: Path, folder: Path, recipe: Recipe, **rest: object) -> qemu.VMSpe
     )
 
 
+def _first(base: Path, folder: Path, recipe: Recipe) -> qemu.VMSpec:
+    """The VM that boots, to be saved in folder."""
+    return spec(
+        base, folder, recipe, data=folder / "data", data_format="raw", ram_shared=True,
+        incoming=False, console=folder / "console", internet=False,
+    )  # fmt: skip
+
+
 def _boot(folder: Path, recipe: Recipe, base: Path, accelerator: str, steps: Steps) -> None:
     for others in reversed(range(BOOTS)):
         try:
@@ -124,14 +136,11 @@ def _boot_and_save(
     left = assets.SECONDS["snapshot"]
     steps.begin("Starting the VM for the first time", left=left)
     subprocess.run(
-        [assets.which("mke2fs") or "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal",
-         "-E", "root_owner=0:0", folder / "data", DATA_SIZE],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    vm = spec(
-        base, folder, recipe, data=folder / "data", data_format="raw", ram_shared=True,
-        incoming=False, console=folder / "console", internet=False,
-    )  # fmt: skip
+        [assets.which("mke2fs") or "mke2fs", "-q", *DATA_OPTIONS, folder / "data", DATA_SIZE],
+        check=True,
+        capture_output=True,
+    )
+    vm = _first(base, folder, recipe)
     process, monitor, port = qemu.spawn(vm, accelerator, folder / "log")
     running = True
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import math
 import os
 import select
 import shutil
@@ -15,7 +14,7 @@ from typing import Any
 
 from sandbox.engine import archive, assets, companion, control, disk, qemu, snapshot
 from sandbox.engine.base import EngineState, OtherSandbox, Recipe
-from sandbox.errors import SandboxError, setting
+from sandbox.errors import SandboxError, chosen
 from sandbox.paths import cache_dir, opened, run_dir, state_dir
 from sandbox.steps import Steps
 
@@ -167,16 +166,7 @@ class VMEngine:
 
 def _idle() -> float:
     """Seconds without use after which a VM is paused, 0 for never: ``SANDBOX_IDLE_SECONDS``."""
-    said = os.environ.get("SANDBOX_IDLE_SECONDS") or str(IDLE_SECONDS)
-    with contextlib.suppress(ValueError):
-        if 0 <= float(said) < math.inf:
-            return float(said)
-    raise SandboxError(
-        f"SANDBOX_IDLE_SECONDS is {said!r}.",
-        why="it is how many seconds without use pass before the VM is paused",
-        fix=f"{setting('SANDBOX_IDLE_SECONDS', '120')}, with 0 for never; "
-        f"or {setting('SANDBOX_IDLE_SECONDS')}",
-    )
+    return float(chosen("SANDBOX_IDLE_SECONDS") or IDLE_SECONDS)
 
 
 def _matches(told: dict[str, Any], recipe: Recipe, internet: bool) -> bool:

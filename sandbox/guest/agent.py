@@ -45,8 +45,9 @@ import traceback
 import urllib.parse
 
 try:
-    from sandbox.guest import wire
+    from sandbox.guest import addresses, wire
 except ImportError:  # in a host they stand beside this one, without the package
+    import addresses  # type: ignore[no-redef]
     import wire  # type: ignore[no-redef]
 
 PORT = "wire-by-wire"
@@ -283,8 +284,6 @@ def resize(fd, rows, columns):
 
 
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207  # linux/random.h
-GATEWAY = "198.19.255.2"
-NAME_SERVER = "198.19.255.3"
 
 
 def resume(request):
@@ -294,18 +293,18 @@ def resume(request):
         fcntl.ioctl(pool, RNDADDENTROPY, struct.pack("ii", 8 * len(seed), len(seed)) + seed)
         fcntl.ioctl(pool, RNDRESEEDCRNG)
     if request.get("internet"):
-        subprocess.run(["ip", "route", "replace", "default", "via", GATEWAY], check=True)
+        subprocess.run(
+            ["ip", "route", "replace", "default", "via", addresses.VM_GATEWAY], check=True
+        )
         with open("/etc/resolv.conf", "w") as file:
-            file.write(f"nameserver {NAME_SERVER}\n")
+            file.write(f"nameserver {addresses.VM_NAME_SERVER}\n")
         # The containers of the hosts ask the LAN's gateway, which is this VM; for the hosts
         # themselves, this VM's Engine does.
         for chain in ("PREROUTING", "OUTPUT"):
             for protocol in ("udp", "tcp"):
-                subprocess.run(
-                    ["iptables", "-w", "-t", "nat", "-I", chain, "-p", protocol, "--dport", "53",
-                     "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DNAT", "--to", NAME_SERVER],
-                    check=True,
-                )  # fmt: skip
+                rule = ["-p", protocol, "--dport", "53", "-m", "addrtype", "--dst-type", "LOCAL",
+                        "-j", "DNAT", "--to", addresses.VM_NAME_SERVER]  # fmt: skip
+                subprocess.run(["iptables", "-w", "-t", "nat", "-I", chain, *rule], check=True)
 
 
 def settle(_request):

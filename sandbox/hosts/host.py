@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from sandbox import settings
 from sandbox.engine import link
 from sandbox.errors import SandboxError, advice, default_id, expect, written
 from sandbox.guest import wire
@@ -271,7 +272,7 @@ class Host:
         request: dict[str, object] = {
             "op": "exec",
             "argv": ["docker", "exec", "-it", container, "sh"] if container else ["bash", "-l"],
-            "env": {"TERM": os.environ.get("TERM", "xterm")},
+            "env": {"TERM": settings.read("TERM") or "xterm"},
             "tty": [size.lines, size.columns],
         }
         before = termios.tcgetattr(0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.base import Recipe, Site
 from sandbox.errors import SandboxError, advice, expect
+from sandbox.guest.addresses import LAN, LAN_GATEWAY, address, on_lan
 from sandbox.steps import Steps
 
 if TYPE_CHECKING:
@@ -21,17 +21,16 @@ __all__ = [
     "address",
     "full_name",
     "names",
+    "on_lan",
     "recipe",
 ]
 
-# 198.18.0.0/15 is set aside for tests of network devices (RFC 2544, RFC 6890), so it meets
-# neither a learner's own network nor the pools below.
-LAN = "198.18.0.0/24"
-LAN_GATEWAY = "198.18.0.1"
 MOST_HOSTS = 4
 READY_SECONDS = 180.0
 # One command waits for this long: a new one for each look would slow down what it waits for.
 LOOK_SECONDS = 20
+# The first container of a host is slow; a learner's should not be that one.
+WARM_UP = ["docker", "run", "--rm", "toolbox", "true"]
 
 
 def names(count: int) -> tuple[str, ...]:
@@ -49,11 +48,6 @@ def full_name(name: str) -> str:
     expect(name, str, "a host's name", 'write it in quotes: "a"')
     short = name.strip().lower().removeprefix("host-")
     return f"host-{short}"
-
-
-def address(host: str) -> str:
-    """That host's IPv4 address on the LAN."""
-    return f"198.18.0.{11 + 'abcd'.index(host[-1])}"
 
 
 def dockerd_arguments(host: str, *, gateway_dns: bool = True) -> list[str]:
@@ -85,59 +79,80 @@ def recipe(count: int) -> Recipe:
         for host in hosts:
             _await_ready(client.containers.get(f"{site.scope}{host}"), host)
 
-    key = f"{count} hosts {Path(__file__).read_text('utf-8')}"
-    return Recipe(key, hosts, LAN, prepare, await_ready)
+    return Recipe(_key(hosts), hosts, LAN, prepare, await_ready)
+
+
+def _key(hosts: tuple[str, ...]) -> str:
+    """All that an Engine is asked for to make those hosts, wherever that is."""
+    sites = [Site("", {}, "", closed=on, gateway_dns=on) for on in (True, False)]
+    asked = [[_lan(site), *(_host(site, host) for host in hosts)] for site in sites]
+    return repr((LAN, LAN_GATEWAY, asked, WARM_UP))
 
 
 def make(client: DockerClient, site: Site, hosts: tuple[str, ...], steps: Steps) -> None:
     """Make the LAN and the hosts, and wait until each runs containers. Raises SandboxError."""
     from docker.types import IPAMConfig, IPAMPool
 
-    labels = dict(site.labels)
-    lan = f"{site.scope}lan"
     pool = IPAMPool(subnet=LAN, gateway=LAN_GATEWAY)
-    client.networks.create(
-        lan,
-        driver="bridge",
-        labels=labels,
-        internal=site.closed,
-        ipam=IPAMConfig(pool_configs=[pool]),
-    )
+    client.networks.create(**_lan(site), ipam=IPAMConfig(pool_configs=[pool]))
     # A starting host keeps a processor busy. With more of them at once than processors, each takes
     # so long that its dockerd gives up on its containerd.
     at_once = client.info()["NCPU"]
     for first in range(0, len(hosts), at_once):
         some = hosts[first : first + at_once]
-        containers = [_start(client, site, lan, host) for host in some]
+        containers = [_start(client, site, host) for host in some]
         for host, container in zip(some, containers, strict=True):
             steps.begin(f"Waiting for {host}")
             _await_ready(container, host)
-            # The first container of a host is slow; a learner's should not be that one.
-            status, output = container.exec_run(["docker", "run", "--rm", "toolbox", "true"])
+            status, output = container.exec_run(WARM_UP)
             if status:
                 raise SandboxError(f"{host} runs no containers.", why=_text(output))
 
 
-def _start(client: DockerClient, site: Site, lan: str, host: str) -> Container:
-    volume = client.volumes.create(f"{site.scope}{host}-data", labels=dict(site.labels))
-    endpoint = client.api.create_endpoint_config(ipv4_address=address(host), aliases=[host])
-    created = client.api.create_container(
-        site.image,
-        dockerd_arguments(host, gateway_dns=site.gateway_dns),
-        name=f"{site.scope}{host}",
-        hostname=host,
-        entrypoint=["docker-init", "--", "/usr/lib/wire-by-wire/host-entrypoint"],
-        labels=dict(site.labels),
-        host_config=client.api.create_host_config(
-            privileged=True,
+def _lan(site: Site) -> dict[str, Any]:
+    """What docker-py's ``networks.create`` takes for the LAN, its addresses aside."""
+    return {
+        "name": f"{site.scope}lan",
+        "driver": "bridge",
+        "labels": dict(site.labels),
+        "internal": site.closed,
+    }
+
+
+def _host(site: Site, host: str) -> dict[str, dict[str, Any]]:
+    """What docker-py takes for that host: its volume, its container, its place on the LAN."""
+    volume, labels = f"{site.scope}{host}-data", dict(site.labels)
+    return {
+        "volume": {"name": volume, "labels": labels},
+        "container": {
+            "image": site.image,
+            "command": dockerd_arguments(host, gateway_dns=site.gateway_dns),
+            "name": f"{site.scope}{host}",
+            "hostname": host,
+            "entrypoint": ["docker-init", "--", "/usr/lib/wire-by-wire/host-entrypoint"],
+            "labels": labels,
+        },
+        "host_config": {
+            "privileged": True,
             # An Engine with userns-remap refuses privileged containers otherwise.
-            userns_mode="host",
+            "userns_mode": "host",
             # Only the kernel that runs knows its modules; ip_vs and vxlan are among them.
-            binds=[f"{volume.name}:/var/lib/docker", "/lib/modules:/lib/modules:ro"],
-            tmpfs={"/run": "", "/tmp": ""},
-            network_mode=lan,
-        ),
-        networking_config={"EndpointsConfig": {lan: endpoint}},
+            "binds": [f"{volume}:/var/lib/docker", "/lib/modules:/lib/modules:ro"],
+            "tmpfs": {"/run": "", "/tmp": ""},
+            "network_mode": f"{site.scope}lan",
+        },
+        "endpoint": {"ipv4_address": address(host), "aliases": [host]},
+    }
+
+
+def _start(client: DockerClient, site: Site, host: str) -> Container:
+    asked = _host(site, host)
+    client.volumes.create(**asked["volume"])
+    endpoint = client.api.create_endpoint_config(**asked["endpoint"])
+    created = client.api.create_container(
+        **asked["container"],
+        host_config=client.api.create_host_config(**asked["host_config"]),
+        networking_config={"EndpointsConfig": {_lan(site)["name"]: endpoint}},
     )
     container = client.containers.get(created["Id"])
     container.start()

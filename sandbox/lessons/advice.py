@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sandbox.hosts.plan import LAN
 from sandbox.lessons.questions import Asked
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ _MACVLAN = Advice(
         "Containers on other hosts reach it over the LAN too.",
     ),
     "Its own host does not reach it, no port is published, no firewall rule of Docker guards it.",
-    "docker network create -d macvlan -o parent=eth0 --subnet 198.18.0.0/24 lan",
+    f"docker network create -d macvlan -o parent=eth0 --subnet {LAN} lan",
 )
 _IPVLAN = Advice(
     "ipvlan",
@@ -61,7 +62,7 @@ _IPVLAN = Advice(
         "Containers on other hosts reach it over the LAN too.",
     ),
     "Its own host does not reach it, no port is published, no firewall rule of Docker guards it.",
-    "docker network create -d ipvlan -o parent=eth0 --subnet 198.18.0.0/24 lan",
+    f"docker network create -d ipvlan -o parent=eth0 --subnet {LAN} lan",
 )
 _OVERLAY = Advice(
     "overlay",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxError, expect
+from sandbox.hosts import plan
 from sandbox.hosts.actions import Action, execute, perform, run
 from sandbox.hosts.sandbox import Sandbox, as_new, running, settled
 from sandbox.model.difference import diff
@@ -26,6 +27,7 @@ WEB = "docker run -d --name web --network {network} -p 8080:80 -p 5201:5201 tool
 # A call that gets no answer in this time gets none. With 2 s, one by name on an overlay counted as
 # unanswered once, while three emulated VMs shared two processors.
 CALL_SECONDS = 5
+OWN = plan.address("host-a")
 # A second's stream with little to carry, then one with as much as goes through.
 STREAMS = "iperf3 -J -t 1 -l 64 -b 100K -c {0}; iperf3 -J -t 1 -c {0}"
 YES, NO, NONE = "yes", "no", "none"
@@ -50,11 +52,14 @@ class Case:
 
 def _on_the_lan(driver: str) -> Case:
     create = (
-        f"docker network create -d {driver} -o parent=eth0 --subnet 198.18.0.0/24"
-        " --gateway 198.18.0.1 --ip-range {} app"
+        f"docker network create -d {driver} -o parent=eth0 --subnet {plan.LAN}"
+        f" --gateway {plan.LAN_GATEWAY} --ip-range {{}} app"
     )
     return Case(
-        driver, "app", (create.format("198.18.0.64/27"),), (create.format("198.18.0.96/27"),)
+        driver,
+        "app",
+        (create.format(f"{plan.on_lan(64)}/27"),),
+        (create.format(f"{plan.on_lan(96)}/27"),),
     )
 
 
@@ -62,7 +67,7 @@ def _routed(own: int, other: int) -> tuple[str, str]:
     return (
         "docker network create -d ipvlan -o ipvlan_mode=l3 -o parent=eth0"
         f" --subnet 10.8.{own}.0/24 app",
-        f"ip route add 10.8.{other}.0/24 via 198.18.0.{10 + other}",
+        f"ip route add 10.8.{other}.0/24 via {plan.on_lan(10 + other)}",
     )
 
 
@@ -74,10 +79,10 @@ CASES = (
         "overlay",
         "app",
         (
-            "docker swarm init --advertise-addr 198.18.0.11",
+            f"docker swarm init --advertise-addr {OWN}",
             "docker network create -d overlay --attachable app",
         ),
-        ("docker swarm join --token {token} 198.18.0.11:2377",),
+        (f"docker swarm join --token {{token}} {OWN}:2377",),
     ),
     _on_the_lan("macvlan"),
     _on_the_lan("ipvlan"),
@@ -250,7 +255,7 @@ def _measure(sandbox: Sandbox, case: Case) -> Measured:
     said = hosts.do_at_once(
         ("a", execute("client", _curl("web", *own))),
         ("b", execute("remote", _curl("web", *own))),
-        ("b", shlex.join(_curl(*own, "198.18.0.11:8080")) + " || true"),
+        ("b", shlex.join(_curl(*own, f"{OWN}:8080")) + " || true"),
         *[("a", shlex.join(_curl(*own)) + " || true")] * len(own),
     )
     by_client, by_remote, by_host_b = (_seen(it, len(own) + 1) for it in said[:3])
@@ -270,7 +275,7 @@ def _measure(sandbox: Sandbox, case: Case) -> Measured:
     }
     round_trip, throughput = {}, {}
     if address:
-        far = address if facts[REMOTE] != NO else "198.18.0.11"
+        far = address if facts[REMOTE] != NO else OWN
         # One after the other: each has the processors to itself.
         for where, host, caller, to in (
             (CLIENT, "a", "client", address),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sandbox.errors import SandboxError
 from sandbox.hosts.host import Host, Result
+from sandbox.hosts.plan import address, on_lan
 from sandbox.hosts.sandbox import Sandbox, as_new, running
 from sandbox.steps import Quiet, Steps, best
 
@@ -29,6 +30,7 @@ __all__ = [
     "shop",
 ]
 
+_OWN, _FAR = address("host-a"), address("host-b")
 _BIG = "head -c 200000 /dev/zero > /srv/big"
 # By host; on hosts as new no name is taken.
 _SHOP = {
@@ -53,11 +55,9 @@ class Call:
 
 CALLS = (
     Call("client calls web by its name", "a", "docker exec client curl -sS -m 4 http://web"),
-    Call("client calls api on host-b", "a", "docker exec client curl -sS -m 4 http://198.18.0.12"),
-    Call("host-b calls web's published port", "b", "curl -sS -m 4 http://198.18.0.11:8080"),
-    Call(
-        "host-b fetches 200 kB there", "b", "curl -sS -m 4 -o /dev/null http://198.18.0.11:8080/big"
-    ),
+    Call("client calls api on host-b", "a", f"docker exec client curl -sS -m 4 http://{_FAR}"),
+    Call("host-b calls web's published port", "b", f"curl -sS -m 4 http://{_OWN}:8080"),
+    Call("host-b fetches 200 kB there", "b", f"curl -sS -m 4 -o /dev/null http://{_OWN}:8080/big"),
 )
 
 
@@ -90,8 +90,8 @@ STEPS = (
          "shop for both", r"\A/client shop\n/web shop\Z",
          "They have none: no name is known, and Docker's rules drop what goes between networks."),
     Step("route", "Where does the host send what is for the other host?", "a",
-         "ip route get 198.18.0.12 | head -1",
-         "dev eth0", r"\A198\.18\.0\.12 dev eth0 ",
+         f"ip route get {_FAR} | head -1",
+         "dev eth0", rf"\A{re.escape(_FAR)} dev eth0 ",
          "A narrower route leads elsewhere: a network overlaps the LAN."),
     Step("bridge", "Which veth on the host is a port of no bridge?", "a",
          "ip -br link show type veth nomaster | grep -v ^eth0 || echo none",
@@ -110,7 +110,7 @@ STEPS = (
          "MASQUERADE", r"-s 172\.18\.0\.0/24 .*-j MASQUERADE",
          "Without it the other host sees an address that it cannot answer."),
     Step("size", "Does a full packet get through where a small one does?", "a",
-         "for size in 28 1472; do docker exec web ping -c 2 -W 1 -M do -s $size 198.18.0.12"
+         f"for size in 28 1472; do docker exec web ping -c 2 -W 1 -M do -s $size {_FAR}"
          " | grep -o '. received'; done",
          "2 and 2", r"\A2 received\n2 received\Z",
          "2 and 0: something on the path takes less, and its messages get lost unless ping says "
@@ -178,7 +178,7 @@ FAULTS = (
            "docker network rm office"),
           "network", _fails(0)),
     Fault("overlap", "a", "a network of host-a overlaps the LAN",
-          ("docker network create --subnet 198.18.0.8/29 vpn",),
+          (f"docker network create --subnet {on_lan(8)}/29 vpn",),
           ("docker network rm vpn",),
           "route", _fails(1, 2, 3)),
     Fault("bridge port", "a", "web's veth hangs in no bridge",
@@ -196,8 +196,8 @@ FAULTS = (
           (f"iptables -t nat -D {_MASQUERADE}",), (f"iptables -t nat -A {_MASQUERADE}",),
           "NAT, way out", _fails(1)),
     Fault("large answers", "a", "the path takes smaller packets than web sends, and keeps silent",
-          ("ip route add 198.18.0.12 dev eth0 mtu lock 1400", f"iptables -I {_NEEDED}"),
-          ("ip route del 198.18.0.12 dev eth0", f"iptables -D {_NEEDED}"),
+          (f"ip route add {_FAR} dev eth0 mtu lock 1400", f"iptables -I {_NEEDED}"),
+          (f"ip route del {_FAR} dev eth0", f"iptables -D {_NEEDED}"),
           "size", _fails(3)),
     Fault("server", "b", "api does not run",
           ("docker stop -t 0 api",), ("docker start api",),

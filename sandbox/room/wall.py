@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import hmac
 import json
-import os
 import re
 import secrets
 import socket
@@ -28,6 +27,7 @@ import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
+from sandbox import settings
 from sandbox.course import lessons, title
 from sandbox.errors import SandboxError, course
 from sandbox.labs.lab import load, names
@@ -320,9 +320,9 @@ def serve(file: Path, host: str, port: int, say: Callable[[str], None]) -> None:
     """
     prefix = "/"
     # A Hub tells a learner's server the others, too; a service alone has a name.
-    if os.environ.get("JUPYTERHUB_SERVICE_NAME"):
-        prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", prefix)
-        told = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", ""))
+    if settings.read("JUPYTERHUB_SERVICE_NAME"):
+        prefix = settings.read("JUPYTERHUB_SERVICE_PREFIX") or prefix
+        told = urlsplit(settings.read("JUPYTERHUB_SERVICE_URL"))
         host, port = told.hostname or host, told.port or port
     with contextlib.closing(Room(file)) as room:
         application = _application(room, prefix)

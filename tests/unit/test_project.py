@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sandbox"
 # From the ground up: a room knows those of the lines above its own, and no other of its line.
 LAYERS = [
-    {"errors", "guest", "memory", "steps"},
+    {"guest", "memory", "settings", "steps"},
+    {"errors"},
     {"paths"},
     {"command", "engine", "model", "record"},
     {"views"},
