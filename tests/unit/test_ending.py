@@ -395,23 +395,33 @@ def test_a_rule_says_more_than_a_counter():
     assert ending.evidence == ("the kernel's trace",)
 
 
+ELSEWHERE = Connection(Flow("tcp", WEB, 43210, "172.18.0.1", 80), Flow("tcp", DB, 9000, WEB, 43210))
+
+
 @pytest.mark.parametrize(
-    ("connection", "after"),
+    ("rule", "connection", "after"),
     [
-        (None, "172.18.0.3:8000"),
-        (Connection(Flow("tcp", WEB, 43210, "172.18.0.1", 80), Flow("tcp", DB, 9000, WEB, 43210)),
-         "172.18.0.3:9000"),
+        ("172.18.0.3:8000", None, "172.18.0.3:8000"),
+        ("172.18.0.3", None, "172.18.0.3"),
+        ("172.18.0.3:8000", ELSEWHERE, "172.18.0.3:9000"),
     ],
-    ids=["by the rule", "by the connection"],
-)  # fmt: skip
-def test_a_destination_that_changed_after_the_last_hop_is_where_it_arrived(connection, after):
-    nat = traced("DNAT", "accept", namespace="host-a/db",
-                 text="-j DNAT --to-destination 172.18.0.3:8000")  # fmt: skip
+    ids=["by the rule", "by the rule, without a port", "by the connection"],
+)
+def test_a_destination_that_changed_after_the_last_hop_is_where_it_arrived(rule, connection, after):
+    text = f"-j DNAT --to-destination {rule}"
+    nat = traced("DNAT", "accept", namespace="host-a/db", text=text)
     last = hop("host-a/db", "eth0", "in", packet(WEB, "172.18.0.1"))
     ending = ended([dataclasses.replace(last, connection=connection)], passes=[nat])
     assert (ending.outcome, ending.passes) == ("unanswered", (nat,))
     where = "filter DOCKER-USER, rule 2"
     assert ending.changes == (Change("DNAT", "destination", "172.18.0.1:80", after, where),)
+
+
+def test_a_refusal_names_the_port_that_the_probe_had_in_the_end():
+    translated = dataclasses.replace(packet(WEB, DB), flow=Flow("tcp", WEB, 43210, DB, 8000))
+    way = [hop("host-a/db", "eth0", "in", translated)]
+    ending = ended(way, on_the_way_back(RST), outcome="ECONNREFUSED")
+    assert ending.why == "nothing listens on port 8000 there"
 
 
 def test_flooded_copies_are_no_part_of_the_way():
