@@ -417,11 +417,15 @@ def test_a_destination_that_changed_after_the_last_hop_is_where_it_arrived(rule,
     assert ending.changes == (Change("DNAT", "destination", "172.18.0.1:80", after, where),)
 
 
-def test_a_refusal_names_the_port_that_the_probe_had_in_the_end():
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(RST, "nothing listens on port 8000 there"), (icmp(3, 3), "no socket has port 8000 there")],
+    ids=["RST", "ICMP"],
+)
+def test_a_refusal_names_the_port_that_the_probe_had_in_the_end(error, why):
     translated = dataclasses.replace(packet(WEB, DB), flow=Flow("tcp", WEB, 43210, DB, 8000))
     way = [hop("host-a/db", "eth0", "in", translated)]
-    ending = ended(way, on_the_way_back(RST), outcome="ECONNREFUSED")
-    assert ending.why == "nothing listens on port 8000 there"
+    assert ended(way, on_the_way_back(error), outcome="ECONNREFUSED").why == why
 
 
 def test_flooded_copies_are_no_part_of_the_way():
