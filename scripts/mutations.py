@@ -54,9 +54,14 @@ MUTATIONS = (
         "tests/unit/test_ruleset.py",
     ),
     Mutation(
-        "hops of one time are in the wrong order", "sandbox/model/follow.py",
+        "hops of one time are in the wrong order", "sandbox/model/follow/sights.py",
         "steps if inward else -steps", "-steps if inward else steps",
         "tests/unit/test_journey.py",
+    ),
+    Mutation(
+        "a counter that others may have moved is taken for a drop", "sandbox/model/follow/drops.py",
+        "if any(name in it for name in CERTAIN):", "if it:",
+        "tests/unit/test_ending.py",
     ),
     Mutation(
         "an interface loses its peer", "sandbox/model/read.py",
@@ -127,7 +132,7 @@ MUTATIONS = (
         f"{CHECKS} -k it_fails_and_says", engine=True,
     ),
     Mutation(
-        "an answer is taken for the probe", "sandbox/model/follow.py",
+        "an answer is taken for the probe", "sandbox/model/follow/flows.py",
         'return "answer" if legs == {"answer"} else "probe"', 'return "probe"',
         f"{JOURNEY} -k tcpdump_sees", engine=True,
     ),
