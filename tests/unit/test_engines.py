@@ -162,6 +162,27 @@ def test_what_its_hosts_lack_is_to_be_had_where_it_says(toy, monkeypatch):
         assert caught.value.fix == fix
 
 
+def test_what_it_knows_of_a_sandbox_that_does_not_run_counts(toy, monkeypatch, capsys):
+    monkeypatch.setattr(toy, "ended", lambda _id: (3, True))
+    sandbox.reset(id="mine")
+    assert (len(toy.boxes["mine"].hosts), toy.boxes["mine"].internet) == (3, True)
+    state_dir("other").mkdir(parents=True)
+    monkeypatch.setattr(toy, "recorded", lambda id: id == "other")
+    assert main(["down", "--id", "mine", "--cache"]) == 1
+    assert "in use by: other" in capsys.readouterr().err
+
+
+def test_what_it_cannot_remove_is_said_and_its_record_stays(toy, monkeypatch, capsys):
+    def refuse(_id):
+        raise SandboxError("The bricks are glued.")
+
+    state_dir("mine").mkdir(parents=True)
+    monkeypatch.setattr(toy, "remove", refuse)
+    assert main(["down", "--id", "mine"]) == 1
+    assert "mine is not removed. The bricks are glued." in capsys.readouterr().err
+    assert state_dir("mine").exists()
+
+
 def test_one_look_is_enough_for_a_command(toy, capsys):
     sandbox.up(2, id="mine", steps=Quiet())
     for words in (["status"], ["doctor"], ["up"], ["build"]):
