@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.command import run
-from sandbox.errors import SandboxError, course, setting, written
+from sandbox.engine import choose as engines
+from sandbox.errors import SandboxError, course, written
 from sandbox.hosts import sandbox as sandboxes
 from sandbox.paths import cache_dir, data_dir, explained, is_ours, sandbox_ids
 from sandbox.steps import TextSteps
@@ -71,25 +72,25 @@ def _lab_on(name: str) -> str:
 
 
 def _remove_cache(keep: list[str]) -> list[str]:
-    """Delete the hosts' image and the cache; gives what else could not be removed.
+    """Delete what the engines built, and the cache; gives the engines that keep something.
 
     keep: the sandboxes whose folders stay.
     """
-    from sandbox.engine import assets, companion
-    from sandbox.engine.docker import DockerEngine
+    from sandbox.engine import companion
 
     failed = []
-    try:
-        for name in DockerEngine.remove_images():
-            print(f"the image {name} is removed")
-    except SandboxError as error:
-        failed.append("image")
-        print(f"sandbox: {error}", file=sys.stderr)
+    for engine in engines.ENGINES.values():
+        try:
+            for thing in engine.purge():
+                print(f"{thing} is removed")
+        except SandboxError as error:
+            failed.append(engine.name)
+            print(f"sandbox: {error}", file=sys.stderr)
     _refuse_while_used(
         [name for name in sandbox_ids() if name not in keep or companion.living(name)]
     )
     cache = cache_dir()
-    stays = assets.clear(keep)
+    stays = engines.clear(keep)
     print(f"the course's files in {cache} are deleted")
     if any(path.name == "sandboxes" for path in stays):
         print(f"the records of {', '.join(keep)} stay in {cache}/sandboxes")
@@ -99,9 +100,7 @@ def _remove_cache(keep: list[str]) -> list[str]:
 
 
 def _refuse_while_used(names: list[str]) -> None:
-    from sandbox.engine.choose import lives
-
-    if used := [name for name in names if lives(name)]:
+    if used := [name for name in names if engines.lives(name)]:
         raise SandboxError(
             f"The cache was not deleted, because it is in use by: {', '.join(used)}.",
             fix=f"to remove every sandbox first, then the cache: {course('down --all --cache')}",
@@ -158,33 +157,17 @@ def _doctor(options: argparse.Namespace) -> int:
         return _workshop(options)
     from sandbox.status import doctor
 
-    found = doctor(options.id)
+    reports = engines.reports()
+    found = doctor(options.id, reports)
     if options.json:
         print(json.dumps(found, indent=2))
         return 0 if found["ok"] else 1
     print(f"Machine: {found['machine']}")
     print(f"Engine: {found['engine'] or 'none'} ({found['why']})")
     print("".join(f"Set: {name}={value}\n" for name, value in found["settings"].items()), end="")
-    docker = found["docker"]
-    if docker["works"]:
-        print(f"Docker {docker['version']}, {docker['system']}: {docker['why']}")
-        print(f"Privileged containers there: {docker['privileged'] or 'work'}")
-        for note in docker["notes"]:
-            print(f"Note: {note}")
-    else:
-        print(f"Docker: {docker['why']}")
-    vm = found["vm"]
-    if vm["works"]:
-        print(f"Embedded VM: QEMU {vm['qemu']}, {vm['accelerator'].upper()} ({vm['because']})")
-        print(f"Its files: {vm['assets']['state']}, {vm['assets']['megabytes']} MiB "
-              f"in {found['cache']}")  # fmt: skip
-        if vm["versions"]:
-            has = ", ".join(f"{name} {version}" for name, version in vm["versions"].items())
-            print(f"Its hosts have: {has}")
-        if vm["differs"]:
-            print(f"Note: {vm['differs']}")
-    else:
-        print(f"Embedded VM: misses {', '.join(vm['missing'])}")
+    for report in reports.values():
+        for line in report.lines:
+            print(line)
     if found["problem"]:
         print(found["problem"])
     for driver, lack in found["drivers"].items():
@@ -195,21 +178,16 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from sandbox.engine import archive, assets, versions
-    from sandbox.engine.choose import choose
     from sandbox.hosts import plan
 
     steps = TextSteps()
-    engine = choose(options.id)
-    where = engine.build(plan.recipe(options.hosts), steps)
+    found = sandboxes.find(options.id)
+    engine = engines.choose(options.id, found.engine if found else "")
+    recipe = plan.recipe(options.hosts)
     if options.pack:
-        if engine.name != "vm":
-            raise SandboxError("Only the embedded VM's files can be packed.",
-                               fix=setting("SANDBOX_ENGINE", "vm"))  # fmt: skip
-        steps.begin("Packing them")
-        where = str(archive.pack(options.pack.absolute(), Path(where)))
-        has = versions.summary(versions.read(assets.base_path())).items()
-        where += f" ({', '.join(f'{name} {version}' for name, version in has)})"
+        where = engine.pack(recipe, options.pack.absolute(), steps)
+    else:
+        where = engine.build(recipe, steps)
     steps.done(f"What the hosts need is ready: {where}")
     return 0
 

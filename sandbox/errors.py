@@ -7,6 +7,7 @@ import reprlib
 import shlex
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from sandbox import settings
@@ -84,16 +85,21 @@ def setting(name: str, value: str = "") -> str:
     return advice(there, f"run export {name}={value}" if value else f"run unset {name}")
 
 
-def chosen(name: str) -> str:
-    """What that variable of ``settings`` is set to; "" if it is not. Raises SandboxError if it is
-    set to what it does not take.
+def chosen(name: str, *, among: Collection[str] = ()) -> str:
+    """What that variable of ``settings`` is set to; "" if it is not.
+
+    among: what it takes, where its row does not say so. Raises SandboxError for anything else.
     """
     value, known = settings.read(name), settings.SETTINGS[name]
-    if value and known.takes and not known.fits(value):
+    takes, example, fits = known.takes, known.example, known.fits
+    if among:
+        *others, example = among
+        takes, fits = f"one of {', '.join(others)} and {example}", among.__contains__
+    if value and takes and not fits(value):
         raise SandboxError(
             f"{name} is {value!r}.",
-            why=f"it has to be {known.takes}",
-            fix=f"{setting(name, known.example)}; or {setting(name)}",
+            why=f"it has to be {takes}",
+            fix=f"{setting(name, example)}; or {setting(name)}",
         )
     return value
 

@@ -23,25 +23,25 @@ from typing import Any
 from urllib.parse import quote
 
 from sandbox import memory, paths, settings
+from sandbox.engine.choose import ENGINES
 from sandbox.errors import SandboxError, course
 from sandbox.guest.addresses import RESERVED
 
-__all__ = ["Redaction", "write"]
+__all__ = ["Redaction", "logs", "write"]
 
 PART_SECONDS = 60
 # Characters of one part; bytes of a log that are looked at for its end.
 PART_CHARACTERS = 16_000
 LOG_BYTES = 64 * 1024
 SANDBOXES = 4
-LOGS = ("companion.log", "qemu.log", "console")
 VARIABLES = re.compile(r"SANDBOX_|WIRE_BY_WIRE_|DOCKER_|XDG_|PIP_|LANG$|LC_|TMPDIR$")
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|KEY|AUTH|CREDENTIAL|COOKIE", re.IGNORECASE)
 # Addresses that are the same in everybody's sandbox: loopback, the hosts' LAN, QEMU's own network.
 COMMON = [ipaddress.ip_network(net) for net in ("127.0.0.0/8", RESERVED, "10.0.2.0/24")]
 # Names of accounts and machines that are nobody's, and that the report needs.
 NOBODYS = {
-    "debian", "default", "docker", "host", "jovyan", "linux", "localhost", "nobody", "root",
-    "sandbox", "ubuntu", "user", "vm",
+    "debian", "default", "host", "jovyan", "linux", "localhost", "nobody", "root", "sandbox",
+    "ubuntu", "user", *ENGINES,
 }  # fmt: skip
 
 _PATTERNS = (
@@ -201,10 +201,15 @@ def _parts() -> Iterator[tuple[str, Callable[[], str]]]:
         folders = []
     for number, folder in enumerate(folders[:SANDBOXES], 1):
         yield f"Sandbox {number} of {len(folders)}: status", partial(_status, folder.name)
-        for log in LOGS:
+        for log in logs():
             yield f"Sandbox {number}: the end of {log}", partial(_end, folder / log)
     yield "The hosts' packages", _packages
     yield "Python packages", _python
+
+
+def logs() -> list[str]:
+    """The names of the logs that a sandbox's folder may have."""
+    return ["companion.log", *(log for engine in ENGINES.values() for log in engine.logs)]
 
 
 def _section(name: str, find: Callable[[], str], hide: Redaction) -> str:
@@ -261,8 +266,9 @@ def _doctor() -> str:
     from sandbox.status import doctor
 
     found = doctor(sandboxes.default_id())
-    # They have a part of their own.
-    found["vm"].pop("packages", None)
+    for name in ENGINES:
+        # They have a part of their own.
+        found[name].pop("packages", None)
     return _told(found)
 
 
@@ -273,13 +279,7 @@ def _status(sandbox_id: str) -> str:
 
 
 def _packages() -> str:
-    from sandbox.engine import assets, versions
-
-    base = assets.base_path()
-    shown = [
-        f"{name}: {version}" for name, version in versions.summary(versions.read(base)).items()
-    ]
-    return "\n".join([*shown, *versions.changes(versions.proved(), versions.read(base))])
+    return "\n".join(line for engine in ENGINES.values() for line in engine.packages())
 
 
 def _python() -> str:

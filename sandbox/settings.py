@@ -46,7 +46,6 @@ _TABLE = (
     Setting(
         "SANDBOX_ENGINE", "where the hosts run: `docker` or `vm`",
         "a Docker that answers, else the VM",
-        takes="one of docker and vm", fits=("docker", "vm").__contains__, example="vm",
     ),
     Setting("SANDBOX_ID", "the sandbox that is meant where none is named", "`default`"),
     Setting(

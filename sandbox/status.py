@@ -6,16 +6,17 @@ import contextlib
 import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox import memory, paths, settings
-from sandbox.engine import assets, daemon, qemu, versions
-from sandbox.engine.choose import choose, running
-from sandbox.engine.docker import DockerEngine
-from sandbox.errors import SandboxError, course, setting, shell, written
+from sandbox.engine import choose as engines
+from sandbox.errors import SandboxError, written
 from sandbox.hosts import capabilities
 from sandbox.hosts.host import Host
-from sandbox.hosts.sandbox import find
+from sandbox.hosts.sandbox import find, find_with_state
+
+if TYPE_CHECKING:
+    from sandbox.engine.base import Report
 
 __all__ = ["doctor", "status"]
 
@@ -30,21 +31,19 @@ def status(sandbox_id: str) -> dict[str, Any]:
     about it; "" if nothing does.
     Each host: ``{"name", "address", "engine", "containers", "problem"}``.
     """
-    sandbox = find(sandbox_id)
-    if sandbox is None:
+    found = find_with_state(sandbox_id)
+    if found is None:
         return {"id": sandbox_id, "running": False, "problem": "", "hosts": []}
-    engine = running(sandbox_id)
-    state = engine.state(sandbox_id) if engine else None
-    problem = state.problem if state else None
+    sandbox, state = found
     with ThreadPoolExecutor() as pool:
-        rows = list(pool.map(lambda name: _row(sandbox.host(name), problem), sandbox.hosts))
+        rows = list(pool.map(lambda name: _row(sandbox.host(name), state.problem), sandbox.hosts))
     return {
         "id": sandbox_id,
         "running": True,
         "engine": sandbox.engine,
-        "detail": state.detail if state else "",
-        "memory": memory.resident(state.pid) >> 20 if state else 0,
-        "problem": str(problem or ""),
+        "detail": state.detail,
+        "memory": memory.resident(state.pid) >> 20,
+        "problem": str(state.problem or ""),
         "internet": sandbox.internet,
         "hosts": rows,
     }
@@ -66,74 +65,48 @@ def _row(host: Host, problem: SandboxError | None) -> dict[str, Any]:
     return row
 
 
-def _reason(engine: str, docker: dict[str, Any]) -> str:
-    if settings.read("SANDBOX_ENGINE"):
-        return f"SANDBOX_ENGINE={engine}"
-    if engine == "docker":
-        return docker["why"]
-    return "no Docker can be used" if not docker["works"] else "the sandbox runs on it already"
-
-
-def doctor(sandbox_id: str) -> dict[str, Any]:
-    """This machine: ``{"ok", "engine", "why", "docker", "vm", "drivers", "problem", "advice"}``.
+def doctor(sandbox_id: str, reports: dict[str, Report] | None = None) -> dict[str, Any]:
+    """This machine: ``{"ok", "engine", "why", "drivers", "problem", "advice"}``, and for each
+    engine, by its name, what it says of itself.
 
     settings: the environment variables of the course that are set.
     problem: what is wrong with the sandbox that runs, and what to do about it; "" if nothing is.
+    reports: what ``choose.reports`` gave, if it was asked already.
     """
-    advice = []
-    lacking = assets.lacks()
-    vm: dict[str, Any] = {"works": not lacking, "missing": lacking}
-    if not lacking:
-        built = assets.status()
-        name, why = qemu.accelerator(built.path if built.ready else None)
-        vm |= {"qemu": qemu.version(), "accelerator": name, "because": why}
-        vm["assets"] = {"ready": built.ready, "state": built.why, "megabytes": built.size >> 20}
-        listed = versions.read(built.path)
-        vm |= {
-            "versions": versions.summary(listed),
-            "packages": listed,
-            "differs": versions.notice(built.path),
-        }
-        if not built.ready:
-            advice.append(f"build the VM's files, in 2 to 4 minutes: {course('build')}")
-    else:
-        advice.append(shell(f"sudo apt install --no-install-recommends {' '.join(lacking)}"))
-    docker = DockerEngine.report()
-    if not docker["works"] and settings.read("SANDBOX_ENGINE") != "vm" and daemon.expected():
-        advice.append(docker["fix"])
-    if docker["works"] and docker["privileged"].startswith("refused"):
-        advice.append(
-            f"your Docker allows no privileged containers; {setting('SANDBOX_ENGINE', 'vm')}"
-        )
-    report: dict[str, Any] = {
+    reports = reports or engines.reports()
+    sandbox = find(sandbox_id)
+    facts: dict[str, Any] = {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         "cache": str(paths.cache_dir()),
         "settings": settings.given(),
-        "docker": docker,
-        "vm": vm,
+        **{name: dict(said.facts) for name, said in reports.items()},
     }
     try:
-        engine = choose(sandbox_id)
-        report |= {"ok": True, "engine": engine.name, "why": _reason(engine.name, docker)}
+        engine = engines.choose(
+            sandbox_id, sandbox.engine if sandbox else "", lambda it: reports[it.name].problem
+        )
+        why = engines.reason(engine, reports)
+        facts |= {"ok": True, "engine": engine.name, "why": why}
     except SandboxError as error:
-        report |= {"ok": False, "engine": "", "why": str(error)}
-    report |= {"drivers": {}, "problem": ""}
-    sandbox = find(sandbox_id)
+        facts |= {"ok": False, "engine": "", "why": str(error)}
+    facts |= {"drivers": {}, "problem": ""}
+    # What is preferred takes more to have.
+    advice = [line for said in reversed(reports.values()) for line in said.advice]
     if sandbox:
         try:
             with ThreadPoolExecutor() as pool:
                 list(pool.map(lambda name: sandbox.host(name).look(ANSWER_SECONDS), sandbox.hosts))
             found = capabilities.probe(sandbox.host("a"))
-            report["drivers"] = {
+            facts["drivers"] = {
                 driver: "; ".join(found[need] for need in needs if found[need])
                 for driver, needs in capabilities.DRIVERS.items()
             }
         except SandboxError as error:
-            report |= {"ok": False, "problem": str(error)}
+            facts |= {"ok": False, "problem": str(error)}
     else:
         advice.append(
             "have each network driver tried on a host: "
             f"{written('up', sandbox_id)}, and doctor again"
         )
-    report["advice"] = advice
-    return report
+    facts["advice"] = advice
+    return facts

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from sandbox.errors import SandboxError
     from sandbox.steps import Steps
 
-__all__ = ["LABEL", "Engine", "EngineState", "OtherSandbox", "Recipe", "Site"]
+__all__ = ["LABEL", "Engine", "EngineState", "OtherSandbox", "Recipe", "Report", "Site"]
 
 # Carried by everything that a sandbox makes on an outer Engine; its value is the sandbox's id.
 LABEL = "wire-by-wire.sandbox"
@@ -77,6 +80,23 @@ class EngineState:
     problem: SandboxError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What ``doctor`` says of an engine.
+
+    problem: as ``Engine.problem`` says it.  why: one line, why it can be used or why not.
+    facts: for programs, as JSON takes them; ``packages`` among them is the hosts' whole list, and
+        not in a bug report, which has a part of its own for it.
+    lines: the same for people.  advice: what to do to get more from it.
+    """
+
+    problem: SandboxError | None
+    why: str
+    facts: Mapping[str, Any]
+    lines: tuple[str, ...]
+    advice: tuple[str, ...] = ()
+
+
 class OtherSandbox(Exception):
     """A start found a sandbox that is not the one asked for, and left it alone.
 
@@ -85,10 +105,42 @@ class OtherSandbox(Exception):
 
 
 class Engine(Protocol):
-    """Where an outer Docker Engine comes from. A new engine is one module with this shape."""
+    """Where an outer Docker Engine comes from.
+
+    A new engine is one module, with a subclass, and a line in the table of ``choose.py``. What is
+    not abstract suits an engine that has nothing of that kind.
+
+    name: as ``SANDBOX_ENGINE`` has it.  logs: what it logs, files in a sandbox's folder.
+    """
 
     name: str
+    logs: tuple[str, ...] = ()
 
+    @abstractmethod
+    def problem(self) -> SandboxError | None:
+        """Why it cannot be used here and what to do; None if it can.
+
+        Its ``what`` is a sentence that may follow "and", such as "No Docker can be used."
+        """
+        ...
+
+    @abstractmethod
+    def report(self) -> Report:
+        """What ``doctor`` says of it. Raises SandboxError if that cannot be found out."""
+        ...
+
+    def elsewhere(self) -> str:
+        """How to have hosts on an Engine and a kernel of their own; "" if these have them.
+
+        Else there is one sandbox at a time, and its hosts have no more than that kernel has.
+        """
+        return ""
+
+    def packages(self) -> list[str]:
+        """One line for each thing that a bug report says of the hosts' packages."""
+        return []
+
+    @abstractmethod
     def build(self, recipe: Recipe, steps: Steps) -> str:
         """Make what a start needs, or find it made. Gives where it is, for people.
 
@@ -96,6 +148,20 @@ class Engine(Protocol):
         """
         ...
 
+    def pack(self, recipe: Recipe, folder: Path, steps: Steps) -> str:
+        """Build, and write it to folder as one file, for WIRE_BY_WIRE_HOSTS; gives that file and
+        what is in it, for people. Raises SandboxError if it cannot.
+        """
+        raise SandboxError("Only the embedded VM's files can be packed.", fix=self.elsewhere())
+
+    def purge(self) -> list[str]:
+        """Remove what ``build`` made, but for the course's cache; gives what that was, for people.
+
+        Raises SandboxError if something is left.
+        """
+        return []
+
+    @abstractmethod
     def start(
         self, sandbox_id: str, recipe: Recipe, *, internet: bool, steps: Steps
     ) -> EngineState:
@@ -106,31 +172,49 @@ class Engine(Protocol):
         """
         ...
 
+    @abstractmethod
     def reset(
         self, sandbox_id: str, recipe: Recipe, *, internet: bool, steps: Steps
     ) -> EngineState:
         """Take the sandbox back to the state its recipe leads to; start it if it is down."""
         ...
 
+    @abstractmethod
     def remove(self, sandbox_id: str) -> None:
-        """Remove everything of the sandbox. Nothing to remove is no error."""
+        """Remove all that the sandbox has on it. Nothing to remove is no error.
+
+        The sandbox's folder stays for ``choose.remove``: another engine's record may be there.
+
+        Raises SandboxError, with what to do, if something is left.
+        """
         ...
 
+    @abstractmethod
     def state(self, sandbox_id: str) -> EngineState | None:
         """The running sandbox, or None. Never starts or waits for one."""
         ...
+
+    def ended(self, sandbox_id: str) -> tuple[int, bool] | None:
+        """Of a sandbox that ended though nobody removed it: how many hosts, whether internet."""
+        return None
+
+    def recorded(self, sandbox_id: str) -> bool:
+        """Whether it may have something of the sandbox that needs no process of this machine."""
+        return False
 
     def last_words(self, sandbox_id: str) -> str:
         """Why a sandbox that ran no longer does; "" if that is not known or it does.
 
         Raises SandboxError, the state's ``problem``, if there is one.
         """
-        ...
+        return ""
 
+    @abstractmethod
     def host_url(self, sandbox_id: str, host: str) -> str:
         """Where the Engine API of that host answers, as docker.DockerClient takes it."""
         ...
 
+    @abstractmethod
     def agent_path(self, sandbox_id: str, host: str) -> str:
         """Path of the unix socket on which that host's agent answers (``guest/agent.py``)."""
         ...

@@ -1,25 +1,43 @@
-"""Which engine a sandbox runs on."""
+"""The engines that there are, and which one a sandbox runs on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from collections.abc import Callable, Collection
+from operator import methodcaller
+from pathlib import Path
 
-from sandbox.engine import companion, qemu
+from sandbox import settings
+from sandbox.engine import assets, companion
+from sandbox.engine.base import Engine, EngineState, Report
 from sandbox.engine.docker import DockerEngine
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError, chosen, setting, shell, written
-from sandbox.paths import alive_file, state_dir
+from sandbox.paths import alive_file, run_dir, state_dir
 
-if TYPE_CHECKING:
-    from sandbox.engine.base import Engine
+__all__ = [
+    "ENGINES",
+    "choose",
+    "clear",
+    "ended",
+    "lives",
+    "reason",
+    "remove",
+    "reports",
+    "running",
+]
 
-__all__ = ["choose", "ended", "lives", "remove", "running"]
+# In order of preference: where none is named, the first that works here is taken.
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (DockerEngine(), VMEngine())}
 
 
-def running(sandbox_id: str) -> Engine | None:
-    """The engine on which that sandbox runs already, or None."""
-    engines: tuple[Engine, ...] = (VMEngine(), DockerEngine())
-    return next((engine for engine in engines if engine.state(sandbox_id)), None)
+def running(sandbox_id: str) -> tuple[Engine, EngineState] | None:
+    """The engine on which that sandbox runs already, and its state there; None if it does not."""
+    # A Docker may take seconds to answer, the VM takes none.
+    for engine in reversed(ENGINES.values()):
+        if state := engine.state(sandbox_id):
+            return engine, state
+    return None
 
 
 def ended(sandbox_id: str) -> tuple[Engine, int, bool] | None:
@@ -27,30 +45,36 @@ def ended(sandbox_id: str) -> tuple[Engine, int, bool] | None:
 
     On a Docker that already runs, hosts end with it and come back with it.
     """
-    last = VMEngine.ended(sandbox_id)
-    return (VMEngine(), *last) if last else None
+    for engine in ENGINES.values():
+        if last := engine.ended(sandbox_id):
+            return engine, *last
+    return None
 
 
 def lives(sandbox_id: str) -> bool:
-    """Whether anything of that sandbox runs, starts, or is on some Docker, as far as is known."""
+    """Whether anything of that sandbox runs, starts, or is on some engine, as far as is known."""
     return (
         companion.living(sandbox_id)
         or companion.starts(sandbox_id)
-        or DockerEngine.recorded(sandbox_id)
+        or any(engine.recorded(sandbox_id) for engine in ENGINES.values())
     )
 
 
 def remove(sandbox_id: str) -> None:
     """Remove that sandbox wherever it is, as far as that can be done.
 
-    Raises SandboxError that says what is left: on a Docker that does not answer, or here.
+    Raises SandboxError that says what is left: on an engine, such as a Docker that does not answer,
+    or here.
     """
     left = None
-    try:
-        DockerEngine().remove(sandbox_id)
-    except SandboxError as error:
-        left = error
-    VMEngine().stop(sandbox_id)
+    for engine in ENGINES.values():
+        try:
+            engine.remove(sandbox_id)
+        except SandboxError as error:
+            left = left or error
+    if left:
+        # The engine's record of what is there stays.
+        raise left
     if companion.living(sandbox_id):
         raise SandboxError(
             f"The process beside the sandbox {sandbox_id!r} does not end.",
@@ -58,10 +82,8 @@ def remove(sandbox_id: str) -> None:
             fix=f"to see which it is: {shell(f'fuser {alive_file(sandbox_id)}')}; "
             "end it, and run this again",
         )
-    if left:
-        # The record of what is on that Docker stays.
-        raise left
-    VMEngine().remove(sandbox_id)
+    shutil.rmtree(run_dir(sandbox_id), ignore_errors=True)
+    shutil.rmtree(state_dir(sandbox_id), ignore_errors=True)
     if state_dir(sandbox_id).exists() and not lives(sandbox_id):
         raise SandboxError(
             f"The folder {state_dir(sandbox_id)} cannot be deleted.",
@@ -69,41 +91,66 @@ def remove(sandbox_id: str) -> None:
         )
 
 
-def choose(sandbox_id: str) -> Engine:
+def clear(keep: Collection[str] = ()) -> list[Path]:
+    """Delete what the course made in its cache; see ``assets.clear``."""
+    return assets.clear(keep)
+
+
+def reports() -> dict[str, Report]:
+    """What ``doctor`` says of each engine, by its name. Raises SandboxError."""
+    return {name: engine.report() for name, engine in ENGINES.items()}
+
+
+def choose(
+    sandbox_id: str,
+    runs_on: str = "",
+    problem: Callable[[Engine], SandboxError | None] = methodcaller("problem"),
+) -> Engine:
     """The engine for that sandbox: the one on which it runs, else the one that SANDBOX_ENGINE
-    names, else a Docker that answers, else the VM.
+    names, else the first of the table that works here.
+
+    runs_on: the engine's name, if it runs.  problem: why an engine cannot be used, if that is
+    known already.
 
     Raises SandboxError, with what to install, if none works.
     """
-    name = chosen("SANDBOX_ENGINE")
-    if (engine := running(sandbox_id)) and name in ("", engine.name):
-        return engine
-    if engine:
+    name = chosen("SANDBOX_ENGINE", among=ENGINES)
+    if runs_on and name not in ("", runs_on):
         raise SandboxError(
-            f"SANDBOX_ENGINE is {name}, and the sandbox {sandbox_id!r} runs on {engine.name}.",
+            f"SANDBOX_ENGINE is {name}, and the sandbox {sandbox_id!r} runs on {runs_on}.",
             fix=f"to remove it: {written('down', sandbox_id)}"
             f"; or, to keep it, {setting('SANDBOX_ENGINE')}",
         )
-    lacking = VMEngine.lacks()
-    install = shell(f"sudo apt install --no-install-recommends {' '.join(lacking)}")
-    no_docker = DockerEngine.problem() if name != "vm" else None
-    if name == "docker" and no_docker:
-        raise SandboxError(
-            "SANDBOX_ENGINE is docker, and no Docker can be used.",
-            why=f"{no_docker.what} {no_docker.why}".strip(),
-            fix=no_docker.fix,
-        )
-    if name == "docker" or (not name and not no_docker):
-        return DockerEngine()
-    if lacking:
-        raise SandboxError(
-            "No engine works here: no Docker can be used, and the embedded VM misses programs."
-            if not name
-            else "The embedded VM misses programs.",
-            why=f"missing: {', '.join(lacking)}"
-            + (f"; {no_docker.what} {no_docker.why}" if no_docker else ""),
-            fix=f"{install}; or {no_docker.fix}" if no_docker else install,
-        )
-    # Said before anything is built, if SANDBOX_ACCELERATOR asks for what is not there.
-    qemu.accelerator()
-    return VMEngine()
+    if runs_on:
+        return ENGINES[runs_on]
+    problems = []
+    for engine in [ENGINES[name]] if name else ENGINES.values():
+        found = problem(engine)
+        if found is None:
+            return engine
+        problems.append(found)
+    raise SandboxError(
+        f"SANDBOX_ENGINE is {name}, and {_clauses(problems)}."
+        if name
+        else f"No engine works here: {_clauses(problems)}.",
+        # What is preferred takes more to have.
+        why="; ".join(found.why for found in reversed(problems)),
+        fix="; or ".join(found.fix for found in reversed(problems)),
+    )
+
+
+def reason(engine: Engine, reports: dict[str, Report]) -> str:
+    """Why ``choose`` gives that engine, in a few words. reports: see ``reports``."""
+    if settings.read("SANDBOX_ENGINE"):
+        return f"SANDBOX_ENGINE={engine.name}"
+    names = [*ENGINES]
+    before = [reports[name].problem for name in names[: names.index(engine.name)]]
+    if not before:
+        return reports[engine.name].why
+    problems = [problem for problem in before if problem]
+    return _clauses(problems) if problems == before else "the sandbox runs on it already"
+
+
+def _clauses(problems: list[SandboxError]) -> str:
+    """Those problems in one sentence, without its end."""
+    return ", and ".join(f"{it.what[:1].lower()}{it.what[1:]}".rstrip(".") for it in problems)

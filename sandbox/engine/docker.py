@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox import settings
 from sandbox.engine import assets, companion, image
-from sandbox.engine.base import LABEL, EngineState, OtherSandbox, Recipe, Site
-from sandbox.engine.daemon import Daemon, current, notes
+from sandbox.engine.base import LABEL, Engine, EngineState, OtherSandbox, Recipe, Report, Site
+from sandbox.engine.daemon import Daemon, current, expected, notes
 from sandbox.errors import SandboxError, course, setting, shell, written
 from sandbox.paths import opened, run_dir, state_dir
 from sandbox.steps import Steps
@@ -31,7 +31,7 @@ RELAY = "sandbox.engine.relay"
 HOSTS, RECIPE, INTERNET = ("wire-by-wire.hosts", "wire-by-wire.recipe", "wire-by-wire.internet")
 
 
-class DockerEngine:
+class DockerEngine(Engine):
     """Sandboxes beside whatever else that Engine runs; see ``sandbox.engine.base.Engine``.
 
     All that a sandbox makes there carries its label and a name that begins ``wbw-ID-``.
@@ -39,51 +39,29 @@ class DockerEngine:
 
     name = "docker"
 
-    @staticmethod
-    def problem() -> SandboxError | None:
-        """Why the Engine of the moment cannot be used, and the way around; None when it can."""
+    def problem(self) -> SandboxError | None:
+        """See ``Engine.problem``: of the Engine of the moment."""
         try:
             daemon = current()
-            system = daemon.usable()["OSType"]
+            _require_linux(daemon, daemon.usable())
         except SandboxError as error:
-            return error
-        if system == "linux":
-            return None
-        return SandboxError(
-            f"The Docker Engine at {daemon.url} (from {daemon.origin}) cannot be used.",
-            why=f"it runs {system} containers, not Linux ones",
-            fix=f"switch it to Linux containers; or, to use the embedded VM, "
-            f"{setting('SANDBOX_ENGINE', 'vm')}",
-        )
+            return _unusable(error)
+        return None
 
-    @staticmethod
-    def report() -> dict[str, Any]:
-        """What ``doctor`` says of it: ``{"works", "why", "version", "system", "notes",
-        "privileged"}``, or ``{"works": False, "why", "fix"}``.
-
-        privileged: "", why it is refused, or that it was not tried yet.
-        """
+    def report(self) -> Report:
+        """See ``Engine.report``. To try privileged containers, it runs one, if the hosts' image is
+        there."""
         try:
-            if problem := DockerEngine.problem():
-                raise problem
-            daemon = current()
-            info = daemon.usable()
-            client = daemon.connect()
-            privileged = f"not tried: the hosts' image is not built yet ({course('build')})"
-            with daemon.answering():
-                if image.present(client):
-                    privileged = _try_privileged(client)
-            client.close()
+            facts = _facts()
         except SandboxError as error:
-            return {"works": False, "why": f"{error.what} {error.why}".strip(), "fix": error.fix}
-        return {
-            "works": True,
-            "why": f"answers at {daemon.url} (from {daemon.origin})",
-            "version": info["ServerVersion"],
-            "system": info["OperatingSystem"],
-            "notes": notes(info),
-            "privileged": privileged,
-        }
+            return _unusable_report(_unusable(error))
+        refused = facts["privileged"].startswith("refused")
+        advice = f"your Docker allows no privileged containers; {self.elsewhere()}"
+        return Report(None, facts["why"], facts, _lines(facts), (advice,) if refused else ())
+
+    def elsewhere(self) -> str:
+        """See ``Engine.elsewhere``: in the embedded VM."""
+        return setting("SANDBOX_ENGINE", "vm")
 
     def build(self, recipe: Recipe, steps: Steps) -> str:
         """See ``Engine.build``: the hosts' image, on that Engine."""
@@ -138,23 +116,18 @@ class DockerEngine:
                 f"If that Engine is gone for good, delete {record}, "
                 f"then: {written('down', sandbox_id)}",
             ) from error
-        shutil.rmtree(run_dir(sandbox_id), ignore_errors=True)
-        shutil.rmtree(state_dir(sandbox_id), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            record.unlink()
 
-    @staticmethod
-    def recorded(sandbox_id: str) -> bool:
-        """Whether that sandbox was made on some Docker and not removed there since."""
+    def recorded(self, sandbox_id: str) -> bool:
+        """See ``Engine.recorded``: it was made on some Docker and not removed there since."""
         return _record(sandbox_id).exists()
 
-    @staticmethod
-    def remove_images() -> list[str]:
-        """Remove the images that ``build`` made on the Engine of the moment; gives their names.
-
-        Raises SandboxError if that Engine keeps one.
-        """
+    def purge(self) -> list[str]:
+        """See ``Engine.purge``: the hosts' images, on the Engine of the moment."""
         from docker.errors import DockerException
 
-        if DockerEngine.problem():
+        if self.problem():
             return []
         try:
             client = current().connect()
@@ -169,7 +142,7 @@ class DockerEngine:
                 why=str(getattr(error, "explanation", "") or error),
                 fix=f"to list it: {shell(f'docker image ls --filter label={image.LABEL}')}",
             ) from error
-        return names
+        return [f"the image {name}" for name in names]
 
     def state(self, sandbox_id: str) -> EngineState | None:
         """See ``Engine.state``."""
@@ -185,10 +158,6 @@ class DockerEngine:
             return None
         client.close()
         return state
-
-    def last_words(self, sandbox_id: str) -> str:
-        """See ``Engine.last_words``: what ended it, the Engine's own log says."""
-        return ""
 
     def host_url(self, sandbox_id: str, host: str) -> str:
         """See ``Engine.host_url``."""
@@ -240,6 +209,65 @@ class DockerEngine:
             state = _state(sandbox_id, client, _containers(client, sandbox_id))
             client.close()
         return state
+
+
+def _require_linux(daemon: Daemon, info: dict[str, Any]) -> None:
+    """Raise SandboxError if that Engine runs other containers. info: what it says of itself."""
+    if (system := info["OSType"]) != "linux":
+        raise SandboxError(
+            f"The Docker Engine at {daemon.url} (from {daemon.origin}) cannot be used.",
+            why=f"it runs {system} containers, not Linux ones",
+            fix=f"switch it to Linux containers; or, to use the embedded VM, "
+            f"{setting('SANDBOX_ENGINE', 'vm')}",
+        )
+
+
+def _facts() -> dict[str, Any]:
+    """Of the Engine of the moment. Raises SandboxError if it cannot be used."""
+    daemon = current()
+    info = daemon.usable()
+    _require_linux(daemon, info)
+    client = daemon.connect()
+    privileged = f"not tried: the hosts' image is not built yet ({course('build')})"
+    with daemon.answering():
+        if image.present(client):
+            privileged = _try_privileged(client)
+    client.close()
+    return {
+        "works": True,
+        "why": f"answers at {daemon.url} (from {daemon.origin})",
+        "version": info["ServerVersion"],
+        "system": info["OperatingSystem"],
+        "notes": notes(info),
+        "privileged": privileged,
+    }
+
+
+def _lines(facts: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        f"Docker {facts['version']}, {facts['system']}: {facts['why']}",
+        f"Privileged containers there: {facts['privileged'] or 'work'}",
+        *(f"Note: {note}" for note in facts["notes"]),
+    )
+
+
+def _unusable(error: SandboxError) -> SandboxError:
+    """That error of one Engine, as ``Engine.problem`` says it."""
+    return SandboxError(
+        "No Docker can be used.", why=f"{error.what} {error.why}".strip(), fix=error.fix
+    )
+
+
+def _unusable_report(problem: SandboxError) -> Report:
+    # Somebody who has no Docker, or chose the VM, is not told how to start one.
+    wanted = settings.read("SANDBOX_ENGINE") != "vm" and expected()
+    return Report(
+        problem,
+        problem.why,
+        {"works": False, "why": problem.why, "fix": problem.fix},
+        (f"Docker: {problem.why}",),
+        (problem.fix,) if wanted else (),
+    )
 
 
 def _containers(client: DockerClient, sandbox_id: str) -> list[Container]:

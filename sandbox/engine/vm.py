@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox.engine import archive, assets, companion, control, disk, qemu, snapshot
-from sandbox.engine.base import EngineState, OtherSandbox, Recipe
-from sandbox.errors import SandboxError, chosen
+from sandbox.engine import archive, assets, companion, control, disk, qemu, snapshot, versions
+from sandbox.engine.base import Engine, EngineState, OtherSandbox, Recipe, Report
+from sandbox.errors import SandboxError, chosen, course, shell
 from sandbox.paths import cache_dir, opened, run_dir, state_dir
 from sandbox.steps import Steps
 
@@ -27,21 +27,55 @@ LAST = "last.json"
 IDLE_SECONDS = 120.0
 
 
-class VMEngine:
+class VMEngine(Engine):
     """Sandboxes whose outer Engine runs in a QEMU VM; see ``sandbox.engine.base.Engine``."""
 
     name = "vm"
+    logs = ("qemu.log", "console")
 
-    @staticmethod
-    def lacks() -> list[str]:
-        """Debian packages that are missing here; [] when it can run."""
-        return assets.lacks()
+    def problem(self) -> SandboxError | None:
+        """See ``Engine.problem``."""
+        missing = assets.lacks()
+        return _misses(missing) if missing else None
+
+    def report(self) -> Report:
+        """See ``Engine.report``."""
+        if missing := assets.lacks():
+            problem = _misses(missing)
+            line = f"Embedded VM: misses {', '.join(missing)}"
+            return Report(
+                problem,
+                problem.why,
+                {"works": False, "missing": missing},
+                (line,),
+                (problem.fix,),
+            )
+        facts = _facts()
+        advice = f"build the VM's files, in 2 to 4 minutes: {course('build')}"
+        ready = facts["assets"]["ready"]
+        why = "its programs are installed"
+        return Report(None, why, facts, _lines(facts), () if ready else (advice,))
+
+    def packages(self) -> list[str]:
+        """See ``Engine.packages``: what it has, and what differs from what was proved."""
+        found = versions.read(assets.base_path())
+        shown = [f"{name}: {version}" for name, version in versions.summary(found).items()]
+        return [*shown, *versions.changes(versions.proved(), found)]
 
     def build(self, recipe: Recipe, steps: Steps) -> str:
         """See ``Engine.build``: the assets and that recipe's snapshot, in the cache."""
         return str(self._snapshot(recipe, steps))
 
+    def pack(self, recipe: Recipe, folder: Path, steps: Steps) -> str:
+        """See ``Engine.pack``."""
+        built = self._snapshot(recipe, steps)
+        steps.begin("Packing them")
+        file = archive.pack(folder, built)
+        return f"{file} ({_listed(versions.summary(versions.read(assets.base_path())))})"
+
     def _snapshot(self, recipe: Recipe, steps: Steps) -> Path:
+        # Said before anything is built, if SANDBOX_ACCELERATOR asks for what is not there.
+        qemu.accelerator()
         archive.unpack(steps)
         base = assets.base(steps)
         accelerator, _ = qemu.accelerator(base)
@@ -123,16 +157,16 @@ class VMEngine:
     def remove(self, sandbox_id: str) -> None:
         """See ``Engine.remove``."""
         self.stop(sandbox_id)
-        shutil.rmtree(state_dir(sandbox_id), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (state_dir(sandbox_id) / LAST).unlink()
 
     def state(self, sandbox_id: str) -> EngineState | None:
         """See ``Engine.state``."""
         told = control.ask(sandbox_id, "status")
         return _state(sandbox_id, told) if told else None
 
-    @staticmethod
-    def ended(sandbox_id: str) -> tuple[int, bool] | None:
-        """Of a sandbox that ended without being removed: how many hosts, whether internet."""
+    def ended(self, sandbox_id: str) -> tuple[int, bool] | None:
+        """See ``Engine.ended``."""
         if companion.living(sandbox_id):
             return None
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -162,6 +196,48 @@ class VMEngine:
     def agent_path(self, sandbox_id: str, host: str) -> str:
         """See ``Engine.agent_path``."""
         return f"{run_dir(sandbox_id)}/{host}.agent.sock"
+
+
+def _misses(packages: list[str]) -> SandboxError:
+    return SandboxError(
+        "The embedded VM misses programs.",
+        why=f"missing: {', '.join(packages)}",
+        fix=shell(f"sudo apt install --no-install-recommends {' '.join(packages)}"),
+    )
+
+
+def _facts() -> dict[str, Any]:
+    built = assets.status()
+    accelerator, because = qemu.accelerator(built.path if built.ready else None)
+    packages = versions.read(built.path)
+    return {
+        "works": True,
+        "missing": [],
+        "qemu": qemu.version(),
+        "accelerator": accelerator,
+        "because": because,
+        "assets": {"ready": built.ready, "state": built.why, "megabytes": built.size >> 20},
+        "versions": versions.summary(packages),
+        "packages": packages,
+        "differs": versions.notice(built.path),
+    }
+
+
+def _lines(facts: dict[str, Any]) -> tuple[str, ...]:
+    built = facts["assets"]
+    lines = [
+        f"Embedded VM: QEMU {facts['qemu']}, {facts['accelerator'].upper()} ({facts['because']})",
+        f"Its files: {built['state']}, {built['megabytes']} MiB in {cache_dir()}",
+    ]
+    if facts["versions"]:
+        lines.append(f"Its hosts have: {_listed(facts['versions'])}")
+    if facts["differs"]:
+        lines.append(f"Note: {facts['differs']}")
+    return tuple(lines)
+
+
+def _listed(shown: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in shown.items())
 
 
 def _idle() -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sandbox.errors import SandboxError, expect, setting
+from sandbox.errors import SandboxError, expect
 from sandbox.hosts.host import Host
 
 __all__ = ["CAPABILITIES", "DRIVERS", "probe", "require"]
@@ -68,15 +68,17 @@ def probe(host: Host, wanted: Iterable[str] = tuple(CAPABILITIES)) -> dict[str, 
     return found
 
 
-def require(host: Host, needs: Iterable[str], engine: str) -> None:
-    """Raises SandboxError if the host lacks any of those capabilities. engine: its name."""
+def require(host: Host, needs: Iterable[str], elsewhere: str) -> None:
+    """Raises SandboxError if the host lacks any of those capabilities.
+
+    elsewhere: how to have hosts that lack none; "" if there is no such way.
+    """
     lacking = {name: why for name, why in probe(host, needs).items() if why}
     if lacking:
         what = ", ".join(CAPABILITIES[name] for name in lacking)
-        vm = f"for hosts that have them, {setting('SANDBOX_ENGINE', 'vm')}, and run this again"
         why = "; ".join(f"{name}: {why}" for name, why in lacking.items())
         raise SandboxError(
             f"This lesson needs what the hosts here lack: {what}.",
             why=why,
-            fix="" if engine == "vm" else vm,
+            fix=elsewhere and f"for hosts that have them, {elsewhere}, and run this again",
         )

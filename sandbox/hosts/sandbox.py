@@ -20,7 +20,7 @@ from sandbox.paths import ID, explained
 from sandbox.steps import Steps, best
 
 if TYPE_CHECKING:
-    from sandbox.engine.base import Engine, Recipe
+    from sandbox.engine.base import Engine, EngineState, Recipe
     from sandbox.model.state import HostState, Snapshot
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "default_id",
     "down",
     "find",
+    "find_with_state",
     "host",
     "keep_lab",
     "lab_on",
@@ -121,7 +122,7 @@ class Sandbox:
         """Remove the sandbox and everything in it. leave_lab: see ``reset``."""
         if not leave_lab:
             ask_before(self.id, written("down", self.id, LEAVE_LAB))
-        self._engine.remove(self.id)
+        engines.remove(self.id)
 
 
 @explained()
@@ -169,7 +170,7 @@ def up(
         )
     if found and fresh and not leave_lab:
         keep_lab(found, as_new(sandbox_id, hosts, internet, leave_lab=True))
-    engine = engines.choose(sandbox_id)
+    engine = engines.choose(sandbox_id, found.engine if found else "")
     renew = fresh and found
     if renew:
         resets[sandbox_id] += 1
@@ -177,11 +178,12 @@ def up(
     try:
         act(sandbox_id, recipe, internet=internet, steps=shown)
     except OtherSandbox as other:
-        raise _other(sandbox_id, hosts, internet, str(other)) from None
+        found = found or find(sandbox_id)
+        raise _other(sandbox_id, found, hosts, internet, str(other)) from None
     sandbox = Sandbox(sandbox_id, engine, recipe, internet)
     if needs:
         shown.begin("Trying what the hosts can do")
-        capabilities.require(sandbox.host("a"), needs, engine.name)
+        capabilities.require(sandbox.host("a"), needs, engine.elsewhere())
     reach = "; they reach this machine's networks and its loopback" if internet else ""
     shown.done(f"{_listed(sandbox.hosts)} up{reach}")
     return sandbox
@@ -196,9 +198,10 @@ def as_new(sandbox_id: str, hosts: int, internet: bool, *, leave_lab: bool = Fal
     return written("up", sandbox_id, *given)
 
 
-def _other(sandbox_id: str, hosts: int, internet: bool, why: str) -> SandboxError:
+def _other(
+    sandbox_id: str, found: Sandbox | None, hosts: int, internet: bool, why: str
+) -> SandboxError:
     """Why the sandbox that runs is not the one asked for, what is in it, and both ways on."""
-    found = find(sandbox_id)
     inside = ""
     if found:
         if len(found.hosts) < hosts:
@@ -280,8 +283,8 @@ def keep_lab(
 def _other_hosts(sandbox: Sandbox) -> str:
     """How to run the same for other hosts, as it is written where this is read."""
     id = "second" if sandbox.id != "second" else "third"
-    # A Docker of one's own holds one sandbox.
-    ways = [setting("SANDBOX_ENGINE", "vm")] if sandbox.engine == "docker" else []
+    elsewhere = engines.ENGINES[sandbox.engine].elsewhere()
+    ways = [elsewhere] if elsewhere else []
     if sandbox.id == default_id():
         ways.append(setting("SANDBOX_ID", id))
     else:
@@ -305,12 +308,18 @@ def ask_before(sandbox_id: str, again: str) -> None:
 
 def find(id: str | None = None) -> Sandbox | None:
     """The sandbox of that id if it runs, else None. Starts nothing."""
+    found = find_with_state(id)
+    return found[0] if found else None
+
+
+def find_with_state(id: str | None = None) -> tuple[Sandbox, EngineState] | None:
+    """See ``find``; and the state in which its engine is, from the same look."""
     sandbox_id = _checked(id)
-    engine = engines.running(sandbox_id)
-    state = engine.state(sandbox_id) if engine else None
-    if engine is None or state is None:
+    found = engines.running(sandbox_id)
+    if found is None:
         return None
-    return Sandbox(sandbox_id, engine, plan.recipe(len(state.hosts)), state.internet)
+    engine, state = found
+    return Sandbox(sandbox_id, engine, plan.recipe(len(state.hosts)), state.internet), state
 
 
 def host(name: str, *, id: str | None = None) -> Host:

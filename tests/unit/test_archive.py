@@ -7,7 +7,6 @@ import subprocess
 import pytest
 
 from sandbox.engine import archive, assets
-from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
 from sandbox.paths import cache_dir
 from sandbox.steps import Quiet
@@ -162,6 +161,6 @@ def test_with_an_archive_nothing_is_needed_to_build(built, tmp_path, monkeypatch
     file = archive.pack(tmp_path / "offer", built, "zst")
     monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(tmp_path / "other"))
     monkeypatch.setattr(assets, "which", lambda program: None)
-    assert {"mmdebstrap", "qemu-system-x86"} <= set(VMEngine.lacks())
+    assert {"mmdebstrap", "qemu-system-x86"} <= set(assets.lacks())
     monkeypatch.setenv("WIRE_BY_WIRE_HOSTS", str(file.parent))
-    assert VMEngine.lacks() == ["qemu-system-x86", "qemu-utils", "e2fsprogs", "zstd"]
+    assert assets.lacks() == ["qemu-system-x86", "qemu-utils", "e2fsprogs", "zstd"]

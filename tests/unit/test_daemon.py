@@ -90,7 +90,7 @@ def test_an_engine_that_cannot_be_used_is_one_message(config, monkeypatch, url, 
     monkeypatch.setenv("DOCKER_HOST", url)
     with pytest.raises(SandboxError, match=said):
         daemon.current().connect()
-    assert DockerEngine.problem()
+    assert DockerEngine().problem()
 
 
 def test_docker_by_name_where_there_is_none_says_so(config, monkeypatch, cache):
@@ -186,7 +186,7 @@ def fake(config, monkeypatch):
 def test_a_docker_that_answers_is_taken(fake, monkeypatch, cache):
     monkeypatch.delenv("SANDBOX_ENGINE", raising=False)
     assert choose("none-such").name == "docker"
-    assert DockerEngine.report() | {"privileged": ""} == {
+    assert DockerEngine().report().facts | {"privileged": ""} == {
         "works": True, "why": f"answers at {os.environ['DOCKER_HOST']} (from DOCKER_HOST)",
         "version": "28.5.2", "system": "Debian", "notes": [], "privileged": "",
     }  # fmt: skip
@@ -208,7 +208,7 @@ def test_a_docker_that_pings_and_then_fails_is_one_message_and_the_vm_is_taken(
 ):
     fake[what] = BAD[how]
     began = time.monotonic()
-    report = DockerEngine.report()
+    report = DockerEngine().report().facts
     assert time.monotonic() - began < 10
     assert (report["works"], bool(report["why"]), bool(report["fix"])) == (False, True, True)
     assert len(report["why"]) < 600

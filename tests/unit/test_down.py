@@ -8,6 +8,7 @@ from docker.errors import APIError
 
 from sandbox.__main__ import main
 from sandbox.engine import docker
+from sandbox.engine.control import SUPERVISOR
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
 from sandbox.hosts import plan
@@ -57,6 +58,19 @@ def test_a_docker_that_is_gone_keeps_no_vm(monkeypatch):
         assert main(["down", "--id", "mine"]) == 1
         assert process.wait(5)
     assert not (state_dir("mine") / "disk").exists()
+
+
+def test_a_docker_that_answers_keeps_no_vm_either(monkeypatch):
+    on_docker("mine")
+    monkeypatch.setattr(docker.Daemon, "connect", lambda _self: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(docker, "_remove_all", lambda _client, _id: None)
+    monkeypatch.setattr("sandbox.engine.vm.companion.STOP_SECONDS", 0.3)
+    with alive("mine") as process:
+        pids = {SUPERVISOR: [process.pid]}
+        monkeypatch.setattr("sandbox.engine.companion.pids", lambda name, _id: pids.get(name, []))
+        assert main(["down", "--id", "mine"]) == 0
+        assert process.wait(5)
+    assert sandbox_ids() == []
 
 
 def test_down_all_goes_on_with_the_others(capsys):
@@ -114,7 +128,9 @@ def test_what_docker_keeps_does_not_keep_the_rest(monkeypatch):
 
 def test_a_folder_that_cannot_be_deleted_is_said(monkeypatch, capsys):
     state_dir("mine").mkdir(parents=True)
-    monkeypatch.setattr("sandbox.engine.vm.VMEngine.remove", lambda _self, _id: None)
+    monkeypatch.setattr(
+        "sandbox.engine.choose.shutil", SimpleNamespace(rmtree=lambda *_, **__: None)
+    )
     assert main(["down", "--id", "mine"]) == 1
     said = capsys.readouterr()
     assert str(state_dir("mine")) in said.err

@@ -45,8 +45,8 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch, cache):
     running = Engine()
-    monkeypatch.setattr(choose, "running", lambda _id: running)
-    monkeypatch.setattr(choose, "choose", lambda _id: running)
+    monkeypatch.setattr(choose, "running", lambda id: (running, running.state(id)))
+    monkeypatch.setattr(choose, "choose", lambda _id, _runs_on: running)
     api = SimpleNamespace(
         containers=lambda **_: [1, 2, 3],
         networks=lambda: [{"Name": name} for name in ("bridge", "none", "host", "mine")],

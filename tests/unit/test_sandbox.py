@@ -208,7 +208,7 @@ def test_the_command_line_asks_too_and_says_what_was_given_up(
 ):
     clear = mock.Mock(return_value=[])
     monkeypatch.setattr("sandbox.engine.assets.clear", clear)
-    monkeypatch.setattr("sandbox.engine.docker.DockerEngine.remove_images", list)
+    monkeypatch.setattr("sandbox.engine.docker.DockerEngine.purge", list)
     assert main(words) == 1
     said = capsys.readouterr()
     assert (said.out, clear.called) == ("", False)

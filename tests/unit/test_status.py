@@ -11,6 +11,7 @@ import pytest
 import sandbox
 from sandbox import status as module
 from sandbox.engine import companion
+from sandbox.engine.base import EngineState, Site
 from sandbox.engine.vm import LAST, VMEngine
 from sandbox.errors import SandboxError
 from sandbox.hosts.host import Host
@@ -25,8 +26,8 @@ def test_hosts_that_hang_are_asked_at_once_and_not_for_long(tmp_path, monkeypatc
         host=lambda name: Host(name, "198.18.0.11", f"unix://{tmp_path}/{name}.sock",
                                str(tmp_path / f"{name}.sock")),
     )  # fmt: skip
-    monkeypatch.setattr(module, "find", lambda _id: found)
-    monkeypatch.setattr(module, "running", lambda _id: None)
+    state = EngineState("unix:///none", Site("", {}, ""), "", 0, names, internet=False)
+    monkeypatch.setattr(module, "find_with_state", lambda _id: (found, state))
     monkeypatch.setattr(module, "ANSWER_SECONDS", 1)
     began = time.monotonic()
     rows = module.status("s")["hosts"]

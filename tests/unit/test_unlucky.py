@@ -62,7 +62,7 @@ def test_a_version_is_read(tmp_path, monkeypatch):
 def test_kvm_that_is_asked_for_and_does_not_work_is_one_message(monkeypatch, reason, sockets):
     monkeypatch.setenv("SANDBOX_ACCELERATOR", "kvm")
     monkeypatch.setattr(qemu, "_found", lambda _base, _seconds: ("tcg", reason))
-    monkeypatch.setattr("sandbox.engine.vm.VMEngine.lacks", staticmethod(lambda: []))
+    monkeypatch.setattr("sandbox.engine.vm.assets.lacks", list)
     with pytest.raises(SandboxError, match="KVM does not work here") as caught:
         sandbox.up(1, id="mine", steps=Quiet())
     assert caught.value.why == reason
@@ -134,7 +134,7 @@ except SandboxError as error:
 
 
 def test_a_file_in_the_way_is_one_message(cache, capsys, monkeypatch):
-    monkeypatch.setattr("sandbox.engine.vm.VMEngine.lacks", staticmethod(lambda: []))
+    monkeypatch.setattr("sandbox.engine.vm.assets.lacks", list)
     (cache_dir() / "sandboxes").touch()
     assert main(["up", "--id", "mine"]) == 1
     assert str(cache / "sandboxes") in told(capsys.readouterr().err)
