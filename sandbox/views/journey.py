@@ -12,7 +12,8 @@ from sandbox.model.journey import Change, Hop, Passage, endpoint, taken
 from sandbox.model.packet import Flow
 from sandbox.model.state import HostState, InterfaceRef, Rule, Snapshot
 from sandbox.model.trace import Pass
-from sandbox.views.graph import DETAILS, places, short_name
+from sandbox.views.graph import DETAILS, places
+from sandbox.views.names import short_name
 from sandbox.views.page import unwritable
 from sandbox.views.picture import draw
 from sandbox.views.topology import Drawing

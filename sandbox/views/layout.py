@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sandbox.views.graph import Graph, Node
+from sandbox.views.nodes import Graph, Node
 
 __all__ = ["Box", "Layout", "Place", "arrange", "box"]
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.model.state import Snapshot
-from sandbox.views.graph import DETAILS, Graph, Mark, build, compare, mark
+from sandbox.views.graph import DETAILS, Mark, build, compare, mark
 from sandbox.views.layout import Layout, arrange, box
+from sandbox.views.nodes import Graph
 from sandbox.views.text import topology_text
 
 if TYPE_CHECKING:

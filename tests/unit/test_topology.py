@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import SandboxError
+from sandbox.model.networks import remotes
 from sandbox.model.read import read_host
 from sandbox.model.state import (
     ForwardingEntry,
@@ -26,8 +27,9 @@ from sandbox.model.state import (
     VirtualMachine,
 )
 from sandbox.views import topology
-from sandbox.views.graph import DETAILS, Mark, build, compare, mark, remotes, short_name
+from sandbox.views.graph import DETAILS, Mark, build, compare, mark
 from sandbox.views.layout import arrange, box
+from sandbox.views.names import short_name
 from sandbox.views.picture import KINDS, draw, to_pyvis
 from sandbox.views.text import topology_text
 from sandbox.views.topology import Topology, to_script
