@@ -103,7 +103,11 @@ def shown_networks(host: HostState) -> list[Network]:
 
 
 def network_of(host: HostState, interface: Interface) -> Network | None:
-    """The Docker network that interface carries: its bridge, its parent, its VXLAN; or None."""
+    """The Docker network that interface carries, or None.
+
+    On the host itself it is its bridge or parent; everything in an overlay's namespace carries
+    that. Of several networks with one parent the host's first counts.
+    """
     kind, _, name = interface.namespace.removeprefix(host.name + "/").partition(":")
     for network in host.networks:
         if network.driver == "overlay" and kind == "overlay" and network.name == name:
