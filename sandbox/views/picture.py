@@ -114,9 +114,15 @@ def to_pyvis(graph: Graph, layout: Layout) -> pyvis.network.Network:
             frames = layout.frames.values()
             more |= {"reach": [min(f[0] for f in frames), max(f[2] for f in frames)]}
         network.add_node(
-            node.id, node.label, KINDS[node.kind][0], group=node.kind, title=node.title,
-            x=x, y=y, **more,
-        )  # fmt: skip
+            node.id,
+            node.label,
+            KINDS[node.kind][0],
+            group=node.kind,
+            title=node.title,
+            x=x,
+            y=y,
+            **more,
+        )
     for edge in graph.edges:
         more = {"label": edge.label} if edge.label else {}
         more |= {"change": edge.change} if edge.change else {}
