@@ -46,23 +46,28 @@ NAME, ADDRESS = 18, 26
 
 
 def network_id(host: HostState, network: str) -> str:
+    """Of the Docker network of that name on host."""
     return f"{host.name}/network:{network}"
 
 
 def container_id(container: Container) -> str:
+    """Of a container."""
     return f"{container.host}/{container.name}"
 
 
 def endpoint_id(container: Container, endpoint: Endpoint) -> str:
+    """Of a container's place on a network."""
     return f"{container_id(container)}@{endpoint.network}"
 
 
 def port_id(container: Container, port: Published) -> str:
+    """Of a published port, whatever the host's address."""
     outside, inside = port.host_port, port.container_port
     return f"{container_id(container)}:{outside}→{inside}/{port.protocol}"
 
 
 def machine_id(machine: VirtualMachine) -> str:
+    """Of a virtual machine."""
     return f"{machine.host}/machine:{machine.name}"
 
 

@@ -52,6 +52,7 @@ NAMESPACES = {"lb": "load balancer", "ingress": "ingress"}
 
 
 def lan_node(snapshot: Snapshot) -> Node:
+    """Of the subnet that the hosts share."""
     return Node(
         id=LAN,
         kind="lan",
@@ -65,7 +66,7 @@ def lan_node(snapshot: Snapshot) -> Node:
 
 
 def host_node(host: HostState) -> Node:
-    state = (host.address, host.engine, host.swarm, host.node, host.manager)
+    """Of a Docker host, with its address."""
     return Node(
         id=host.name,
         kind="host",
@@ -74,11 +75,19 @@ def host_node(host: HostState) -> Node:
         title=details.host_title(host),
         host=host.name,
         group=host.name,
-        state=(*state, _set_routes(host.namespace)),
+        state=(
+            host.address,
+            host.engine,
+            host.swarm,
+            host.node,
+            host.manager,
+            _set_routes(host.namespace),
+        ),
     )
 
 
 def network_node(host: HostState, network: Network) -> Node:
+    """Of a Docker network, with its driver where the name does not say it, and two subnets."""
     name = network_id(host, network.name)
     driver = network.driver if network.driver != network.name else ""
     subnets = [clip(subnet.subnet, ADDRESS) for subnet in network.subnets][:2]
@@ -103,6 +112,7 @@ def network_node(host: HostState, network: Network) -> Node:
 
 
 def container_node(host: HostState, container: Container) -> Node:
+    """Of a container, with its state unless it runs."""
     name = container_id(container)
     namespace = find_namespace(host, container.namespace)
     own = namespace if namespace and namespace.kind != "host" else None
@@ -166,6 +176,7 @@ def sharing(host: HostState) -> Iterator[Edge]:
 
 
 def namespace_node(namespace: Namespace) -> Node:
+    """Of a network namespace without container."""
     return Node(
         id=namespace.id,
         kind="namespace",
@@ -179,6 +190,7 @@ def namespace_node(namespace: Namespace) -> Node:
 
 
 def machine_node(machine: VirtualMachine) -> Node:
+    """Of a virtual machine."""
     name = machine_id(machine)
     return Node(
         id=name,
@@ -201,6 +213,7 @@ def user_mode(machine: VirtualMachine) -> Iterator[Edge]:
 def interface_node(
     interface: Interface, *, id: str, kind: str, row: str, host: str, group: str, slot: int = 0
 ) -> Node:
+    """Of an interface, with its VLAN, VNI or mode, two addresses, its status unless it is up."""
     facts = [f"VLAN {interface.vlan}"] if interface.vlan is not None else []
     facts += [f"VNI {interface.vni}"] if interface.vni is not None else []
     facts += [f"{interface.kind} {interface.mode}"] if interface.mode else []

@@ -158,26 +158,21 @@ def _plugs(host: HostState, machine: VirtualMachine) -> Iterator[Edge]:
         if interface.parent:
             yield Edge(name, host.name, "parent", clip(f"on {interface.parent.name}"))
         elif bridge := bridge_of(host, interface):
-            yield Edge(name, _bridge_id(host, bridge), "attached", clip(interface.name))
+            yield Edge(name, _carried_id(host, bridge), "attached", clip(interface.name))
         else:
             yield Edge(name, host.name, "attached", clip(interface.name))
 
 
 def _tunnels(one: HostState, other: HostState) -> Iterator[Edge]:
     for here, there in tunnels(one, other):
-        ends = (_network(one, here), _network(other, there))
+        ends = (_carried_id(one, here), _carried_id(other, there))
         yield Edge(*ends, "tunnel", f"VXLAN {here.vni}")
 
 
-def _network(host: HostState, vxlan: Interface) -> str:
-    network = network_of(host, vxlan)
-    return network_id(host, network.name) if network else ""
-
-
-def _bridge_id(host: HostState, bridge: Interface) -> str:
-    """The id of the network that a bridge carries, or of the bridge itself."""
-    network = network_of(host, bridge)
-    return network_id(host, network.name) if network else interface_id(bridge.ref)
+def _carried_id(host: HostState, interface: Interface) -> str:
+    """The id of the network that an interface carries, or of the interface itself."""
+    network = network_of(host, interface)
+    return network_id(host, network.name) if network else interface_id(interface.ref)
 
 
 def _beyond(host: HostState, interface: Interface) -> str:
@@ -186,7 +181,7 @@ def _beyond(host: HostState, interface: Interface) -> str:
     if end is None or end.namespace == interface.namespace:
         return ""
     if bridge := bridge_of(host, end):
-        return _bridge_id(host, bridge)
+        return _carried_id(host, bridge)
     namespace = find_namespace(host, end.namespace)
     if namespace is None or namespace.kind == "host":
         return host.name
@@ -199,7 +194,7 @@ def _place(host: HostState, namespace: Namespace, interface: Interface) -> str:
         return network_id(host, short_namespace(namespace))
     if namespace.kind == "host":
         bridge = interface if interface.kind == "bridge" else bridge_of(host, interface)
-        return _bridge_id(host, bridge) if bridge else host.name
+        return _carried_id(host, bridge) if bridge else host.name
     if (found := endpoint_of(host, interface)) and (found[1].address or found[1].address6):
         return endpoint_id(*found)
     return owner_id(namespace) if namespace.containers or namespace.kind == "named" else host.name
