@@ -81,9 +81,10 @@ def wrong(it):
 def tasks(it) -> tuple[Task, ...]:
     return (
         check(
-            f"Leave {it.model} as it was", 10,
+            f"Leave {it.model} as it was",
+            10,
             reaches(f"host-a/netns:{it.blue}", f"host-a/netns:{it.red}"),
             reaches("host-b", "198.18.0.11", tcp=it.model_port, by=it.web),
             reaches(it.client, it.web, tcp=80, by=it.web),
         ),
-    )  # fmt: skip
+    )
