@@ -9,7 +9,7 @@ from sandbox.model.networks import (
     bridge_of,
     endpoint_of,
     find_interface,
-    find_namespace,
+    namespace_beyond,
     network_of,
     parent_of,
     peer_of,
@@ -177,15 +177,12 @@ def _carried_id(host: HostState, interface: Interface) -> str:
 
 def _beyond(host: HostState, interface: Interface) -> str:
     """The id of what the interface of a namespace made by hand leads to, or ""."""
-    end = peer_of(host, interface)
-    if end is None or end.namespace == interface.namespace:
+    end, namespace = peer_of(host, interface), namespace_beyond(host, interface)
+    if end is None or namespace is None:
         return ""
     if bridge := bridge_of(host, end):
         return _carried_id(host, bridge)
-    namespace = find_namespace(host, end.namespace)
-    if namespace is None or namespace.kind == "host":
-        return host.name
-    return owner_id(namespace)
+    return host.name if namespace.kind == "host" else owner_id(namespace)
 
 
 def _place(host: HostState, namespace: Namespace, interface: Interface) -> str:
