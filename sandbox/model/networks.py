@@ -66,9 +66,6 @@ def real_interfaces(namespace: Namespace) -> list[Interface]:
     return sorted(real, key=lambda interface: interface.index)
 
 
-# Wires
-
-
 def peer_of(host: HostState, interface: Interface) -> Interface | None:
     """The other end of a veth pair; None of another interface, or if the end was not read."""
     return find_interface(host, interface.peer)
@@ -87,12 +84,9 @@ def bridge_of(host: HostState, interface: Interface) -> Interface | None:
 
 
 def on_lan(host: HostState, interface: Interface) -> bool:
-    """Whether interface is the one that host has its address on the hosts' LAN by."""
+    """Whether interface is host's own and has its address on the LAN."""
     addresses = {address.partition("/")[0] for address in interface.addresses}
     return interface.namespace == host.name and host.address in addresses
-
-
-# Docker's networks
 
 
 def shown_networks(host: HostState) -> list[Network]:
@@ -105,8 +99,8 @@ def shown_networks(host: HostState) -> list[Network]:
 def network_of(host: HostState, interface: Interface) -> Network | None:
     """The Docker network that interface carries, or None.
 
-    On the host itself it is its bridge or parent; everything in an overlay's namespace carries
-    that. Of several networks with one parent the host's first counts.
+    On the host itself that is a network's bridge or parent; of several networks with one parent,
+    the first is given. In an overlay's namespace every interface carries the overlay.
     """
     kind, _, name = interface.namespace.removeprefix(host.name + "/").partition(":")
     for network in host.networks:
@@ -131,9 +125,9 @@ def members(host: HostState, network: Network) -> Iterator[tuple[Container, Endp
 
 
 def endpoint_of(host: HostState, interface: Interface) -> tuple[Container, Endpoint] | None:
-    """The endpoint that interface is in a container, and that container; or None.
+    """The container that interface was made for, and its endpoint there; None if there is none.
 
-    Of the containers that share a namespace, it is the one that the endpoint was made for.
+    Containers that share its namespace are not meant.
     """
     namespace = find_namespace(host, interface.namespace)
     for name in namespace.containers if namespace else ():
@@ -154,9 +148,6 @@ def published_ports(container: Container) -> Iterator[tuple[Published, ...]]:
         yield tuple(ports)
 
 
-# Tunnels between hosts
-
-
 def remotes(host: HostState, vxlan: Interface) -> list[str]:
     """Addresses of the VTEPs that vxlan, an interface of host, sends to."""
     namespace = find_namespace(host, vxlan.namespace)
@@ -167,9 +158,9 @@ def remotes(host: HostState, vxlan: Interface) -> list[str]:
 
 
 def tunnels(one: HostState, other: HostState) -> Iterator[tuple[Interface, Interface]]:
-    """The pairs of VXLAN interfaces of two hosts that have one VNI and send to each other.
+    """The pairs of VXLAN interfaces of two hosts that have the same VNI and send to each other.
 
-    It is enough that one of them sends: the other may not have learned of it yet.
+    One that sends is enough: the other may not have learned of it yet.
     """
     for here, there in itertools.product(_vxlans(one), _vxlans(other)):
         if here.vni == there.vni and (_sends(one, here, other) or _sends(other, there, one)):
