@@ -60,8 +60,10 @@ def main() -> int:
     try:
         README.write_text(led(README.read_text(), repository))
     except LookupError:
-        print(f"{README.name} has no Binder badge: [![Binder](…)](https://mybinder.org/v2/…)",
-              file=sys.stderr)  # fmt: skip
+        print(
+            f"{README.name} has no Binder badge: [![Binder](…)](https://mybinder.org/v2/…)",
+            file=sys.stderr,
+        )
         return 1
     print(f"The badge leads to https://mybinder.org/v2/{repository}")
     return 0

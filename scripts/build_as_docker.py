@@ -16,9 +16,21 @@ from sandbox.paths import cache_dir
 FILE = Path(__file__).parents[1] / "build/built-as-docker.json"
 # docs.docker.com/engine/containers/run: "Runtime privilege and Linux capabilities".
 CAPABILITIES = (
-    "audit_write", "chown", "dac_override", "fowner", "fsetid", "kill", "mknod",
-    "net_bind_service", "net_raw", "setfcap", "setgid", "setpcap", "setuid", "sys_chroot",
-)  # fmt: skip
+    "audit_write",
+    "chown",
+    "dac_override",
+    "fowner",
+    "fsetid",
+    "kill",
+    "mknod",
+    "net_bind_service",
+    "net_raw",
+    "setfcap",
+    "setgid",
+    "setpcap",
+    "setuid",
+    "sys_chroot",
+)
 
 
 def limited(*command: str) -> list[str]:

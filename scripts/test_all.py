@@ -27,8 +27,9 @@ def pytest(*arguments: str) -> list[str]:
 
 def git(*arguments: str) -> str:
     """What git says of the checkout. Raises SystemExit where it cannot."""
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True,
-                          check=False)  # fmt: skip
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() if done.returncode == 0 else sys.exit(done.stderr.strip())
 
 
@@ -38,9 +39,13 @@ def collected(tests: list[str]) -> list[str]:
     ignored = ["--ignore=tests/integration/test_image.py"] if os.getuid() else []
     # With options of somebody's own it would list them in another form.
     done = subprocess.run(
-        pytest("--collect-only", "-q", *ignored, *tests), cwd=ROOT, capture_output=True, text=True,
-        check=False, env={**os.environ, "PYTEST_ADDOPTS": ""},
-    )  # fmt: skip
+        pytest("--collect-only", "-q", *ignored, *tests),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
+    )
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
     return [line for line in done.stdout.splitlines() if "::" in line]
@@ -76,8 +81,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=50, help="of a part")
-    parser.add_argument("tests", nargs="*", metavar="TEST",
-                        default=[f"tests/{name}" for name in SUITES])  # fmt: skip
+    parser.add_argument(
+        "tests", nargs="*", metavar="TEST", default=[f"tests/{name}" for name in SUITES]
+    )
     options = parser.parse_args()
     if git("status", "--porcelain"):
         sys.exit("Commit your changes first, so that the result is that of one commit.")
@@ -93,10 +99,16 @@ def main() -> int:
         names = record.with_suffix(".part")
         names.write_text("\n".join(part))
         subprocess.call(
-            pytest("--no-skip", "-n", str(options.workers), "--no-loadscope-reorder",
-                   f"--record={record}", f"@{names}"),
+            pytest(
+                "--no-skip",
+                "-n",
+                str(options.workers),
+                "--no-loadscope-reorder",
+                f"--record={record}",
+                f"@{names}",
+            ),
             cwd=ROOT,
-        )  # fmt: skip
+        )
     ended = outcomes(record)
     counts = Counter(ended.get(name, "not run") for name in ids)
     print("\n".join(f"{outcome} {name}" for name, outcome in ended.items() if outcome != "passed"))

@@ -11,7 +11,26 @@ def as_nobody(*binds):
     """
     given = [str(word) for bind in binds for word in bind]
     return [
-        "bwrap", "--unshare-all", "--uid", str(USER), "--gid", str(USER), "--cap-drop", "ALL",
-        "--new-session", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev",
-        "--proc", "/proc", "--tmpfs", "/tmp", *given, "--chdir", "/tmp",
-    ]  # fmt: skip
+        "bwrap",
+        "--unshare-all",
+        "--uid",
+        str(USER),
+        "--gid",
+        str(USER),
+        "--cap-drop",
+        "ALL",
+        "--new-session",
+        "--die-with-parent",
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--tmpfs",
+        "/tmp",
+        *given,
+        "--chdir",
+        "/tmp",
+    ]

@@ -30,19 +30,33 @@ class Podman:
     def __init__(self, folder):
         self.folder = folder
         self.command = [
-            "podman", "--root", folder / "store", "--runroot", folder / "run",
-            "--tmpdir", folder / "tmp",
-            "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--runtime", "runc",
-        ]  # fmt: skip
+            "podman",
+            "--root",
+            folder / "store",
+            "--runroot",
+            folder / "run",
+            "--tmpdir",
+            folder / "tmp",
+            "--storage-driver",
+            "overlay",
+            "--cgroup-manager",
+            "cgroupfs",
+            "--runtime",
+            "runc",
+        ]
         (folder / "run").mkdir()
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder / "run")}
 
     def __call__(self, *arguments, timeout=600):
         """Its standard output. Raises AssertionError with what it said where it fails."""
         done = subprocess.run(
-            [*self.command, *arguments], capture_output=True, text=True, check=False,
-            timeout=timeout, env=self.environment,
-        )  # fmt: skip
+            [*self.command, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+            env=self.environment,
+        )
         assert done.returncode == 0, f"{arguments[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
         return done.stdout
 
@@ -70,9 +84,11 @@ class Podman:
         with log.open("w") as said:
             process = subprocess.Popen(
                 # Its end, if nobody is left to ask it.
-                [*self.command, "system", "service", "--time=120", url], stdout=said, stderr=said,
+                [*self.command, "system", "service", "--time=120", url],
+                stdout=said,
+                stderr=said,
                 env={**self.environment, "CONTAINERS_CONF": str(settings)},
-            )  # fmt: skip
+            )
         try:
             until("podman serves", lambda: socket.exists() or process.poll() is not None, 60)
             assert process.poll() is None, log.read_text()
@@ -90,8 +106,22 @@ class Podman:
         given = []
         if hosts:
             given = [f"--volume={hosts}:/hosts:ro", "--build-arg=WIRE_BY_WIRE_HOSTS=/hosts"]
-        self("build", "--isolation", "chroot", "--network", "host", "--layers=false", *self._pip(),
-             *given, "--file", dockerfile, "--tag", tag, ROOT, timeout=900)  # fmt: skip
+        self(
+            "build",
+            "--isolation",
+            "chroot",
+            "--network",
+            "host",
+            "--layers=false",
+            *self._pip(),
+            *given,
+            "--file",
+            dockerfile,
+            "--tag",
+            tag,
+            ROOT,
+            timeout=900,
+        )
 
     def _pip(self):
         """Where this machine's pip gets packages, the image's gets them, too."""
@@ -131,10 +161,20 @@ class Podman:
         ]
         made = self(
             # Its end, if nobody is left to remove it.
-            "run", "--detach", "--timeout=2400", "--network=none", "--cap-drop=all",
-            "--security-opt=no-new-privileges", "--memory=2g", "--memory-swap=2g", "--cpus=1",
-            *limits, *options, image, *command,
-        ).strip()  # fmt: skip
+            "run",
+            "--detach",
+            "--timeout=2400",
+            "--network=none",
+            "--cap-drop=all",
+            "--security-opt=no-new-privileges",
+            "--memory=2g",
+            "--memory-swap=2g",
+            "--cpus=1",
+            *limits,
+            *options,
+            image,
+            *command,
+        ).strip()
         try:
             yield made
         finally:
@@ -143,9 +183,12 @@ class Podman:
     def resident(self, container):
         """Bytes that its processes have, without what the kernel may forget."""
         told = self(
-            "exec", container, "sh", "-c",
+            "exec",
+            container,
+            "sh",
+            "-c",
             "cat /sys/fs/cgroup/memory/memory.stat 2> /dev/null || cat /sys/fs/cgroup/memory.stat",
-        )  # fmt: skip
+        )
         stat = {name: int(value) for name, value in (line.split() for line in told.splitlines())}
         if "anon" in stat:
             return stat["anon"] + stat["shmem"]

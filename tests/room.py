@@ -56,8 +56,10 @@ def wall(file, **environment):
     """A client of a wall, started as its command does, that ends with the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox", "wall", "--file", str(file), "--port", "0"],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, **environment},
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
     try:
         said = "".join(process.stdout.readline() for _ in range(3))
         assert "share_progress" in said, f"the wall did not start: {said}"

@@ -49,7 +49,8 @@ def tasks(it) -> tuple[Task, ...]:
 
     return (
         check(
-            "The database has no way out", 10,
+            "The database has no way out",
+            10,
             holds(f"{it.db} has no default route", no_way_out, places=[it.db]),
         ),
-    )  # fmt: skip
+    )

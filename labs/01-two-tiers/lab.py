@@ -56,7 +56,8 @@ def setup(_it: Facts) -> list[tuple[str, str]]:
 def tasks(it: Facts) -> tuple[Task, ...]:
     return (
         check(
-            f"Make the networks {it.front} and {it.back}", 20,
+            f"Make the networks {it.front} and {it.back}",
+            20,
             network(it.front, host="a").driver_is("bridge").subnet_is(it.subnet),
             network(it.back, host="a").driver_is("bridge").is_internal(),
             hints=(
@@ -69,7 +70,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Let {it.web} find {it.db} by its name", 30,
+            f"Let {it.web} find {it.db} by its name",
+            30,
             runs(it.web, host="a", image="toolbox"),
             runs(it.db, host="a", image="toolbox"),
             reaches(it.web, it.db, tcp=80, by=it.db),
@@ -82,7 +84,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Publish {it.web} at port {it.port}", 25,
+            f"Publish {it.web} at port {it.port}",
+            25,
             published("a", it.port, by=it.web),
             reaches("host-b/visitor", address("host-a"), tcp=it.port),
             hints=(
@@ -94,7 +97,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Keep everybody else from {it.db}", 25,
+            f"Keep everybody else from {it.db}",
+            25,
             reaches(it.web, it.db, tcp=80, by=it.db),
             isolated("host-a/visitor", it.db, tcp=80),
             network(it.front, host="a").has(it.web),
@@ -105,4 +109,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 f"docker network disconnect {it.front} {it.db}",
             ),
         ),
-    )  # fmt: skip
+    )

@@ -79,7 +79,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
     theirs = address(it.barred)
     return (
         check(
-            f"Publish {it.admin} for host-a alone", 20,
+            f"Publish {it.admin} for host-a alone",
+            20,
             runs(it.admin, host="a", image="toolbox"),
             published("a", it.admin_port, by=it.admin, on="127.0.0.1"),
             hints=(
@@ -90,7 +91,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Publish {it.office} at host-a's LAN address alone", 20,
+            f"Publish {it.office} at host-a's LAN address alone",
+            20,
             runs(it.office, host="a", image="toolbox"),
             published("a", it.office_port, by=it.office, on=OWN),
             reaches(it.welcome, OWN, tcp=it.office_port, by=it.office),
@@ -102,7 +104,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Publish {it.shop} at every address", 15,
+            f"Publish {it.shop} at every address",
+            15,
             runs(it.shop, host="a", image="toolbox"),
             reaches("host-a", "127.0.0.1", tcp=it.shop_port, by=it.shop),
             reaches("host-a", OWN, tcp=it.shop_port, by=it.shop),
@@ -116,7 +119,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Drop what {it.barred} sends to {it.shop}", 25,
+            f"Drop what {it.barred} sends to {it.shop}",
+            25,
             firewall_drops(it.barred, "host-a", tcp=it.shop_port, chain="DOCKER-USER"),
             reaches(it.welcome, OWN, tcp=it.shop_port, by=it.shop),
             hints=(
@@ -131,7 +135,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Leave {it.barred} everything else", 20,
+            f"Leave {it.barred} everything else",
+            20,
             isolated(it.barred, "host-a", tcp=it.shop_port),
             reaches(it.barred, OWN, tcp=it.office_port, by=it.office),
             reaches(it.shop, theirs, tcp=it.partner_port, by="partner"),
@@ -145,4 +150,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 f"--ctorigdstport {it.shop_port} -j DROP",
             ),
         ),
-    )  # fmt: skip
+    )

@@ -64,9 +64,10 @@ def tasks(it) -> tuple[Task, ...]:
 
     return (
         check(
-            f"Leave {it.bystander} alone", 10,
+            f"Leave {it.bystander} alone",
+            10,
             holds(f"{it.bystander} runs as it did", untouched, places=[it.bystander]),
             runs(it.api, host="a", mode="host"),
             runs(it.page, host="a", mode="host"),
         ),
-    )  # fmt: skip
+    )

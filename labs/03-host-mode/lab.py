@@ -134,7 +134,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
 
     return (
         check(
-            f"Say who holds the ports {it.api_port} and {it.page_port}", 20,
+            f"Say who holds the ports {it.api_port} and {it.page_port}",
+            20,
             answered(who, it.holder),
             answered(what, "docker-proxy"),
             hints=(
@@ -147,7 +148,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Move the holder of port {it.api_port} to port {it.holder_port}", 20,
+            f"Move the holder of port {it.api_port} to port {it.holder_port}",
+            20,
             listens(it.holder, it.holder_port, f"the container that held port {it.api_port}"),
             reaches("host-b", OWN, tcp=it.holder_port),
             hints=(
@@ -159,7 +161,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Run {it.api} in host mode at port {it.api_port}", 20,
+            f"Run {it.api} in host mode at port {it.api_port}",
+            20,
             *in_host_mode(it.api, it.api_port),
             hints=(
                 "In host mode nothing is mapped: the server itself listens on the port.",
@@ -172,7 +175,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Publish the container of {it.net} at port {it.front_port} instead", 20,
+            f"Publish the container of {it.net} at port {it.front_port} instead",
+            20,
             network(it.net, host="a").has(it.front),
             published("a", it.front_port, by=it.front),
             hints=(
@@ -184,7 +188,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Run {it.page} in host mode at port {it.page_port}", 20,
+            f"Run {it.page} in host mode at port {it.page_port}",
+            20,
             *in_host_mode(it.page, it.page_port),
             hints=(
                 "A published port is taken on the host, as is one that a server in host mode has.",
@@ -195,4 +200,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 f"toolbox serve {it.page_port}",
             ),
         ),
-    )  # fmt: skip
+    )

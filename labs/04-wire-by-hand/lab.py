@@ -130,7 +130,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
 
     return (
         check(
-            f"Plug {it.job} into the bridge of {it.net}", 25,
+            f"Plug {it.job} into the bridge of {it.net}",
+            25,
             runs(it.job, host="a", mode="none"),
             network(it.net, host="a").has(it.peer),
             holds(f"{it.job} has a wire to the bridge of {it.net}", plugged, places=[it.job]),
@@ -147,7 +148,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Let {it.job} and {it.peer} talk", 25,
+            f"Let {it.job} and {it.peer} talk",
+            25,
             reaches(it.peer, it.address, tcp=80, by=it.job),
             reaches(it.job, it.peer, tcp=80, by=it.peer),
             hints=(
@@ -162,11 +164,13 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Let {it.job} reach host-b", 25,
+            f"Let {it.job} reach host-b",
+            25,
             # Its own words would tell the gateway, which is to be looked up.
             holds(
                 f"{it.job} has a default route via the gateway of {it.net}",
-                has_route(it.job, "default", via=it.gateway).verdict, places=[it.job],
+                has_route(it.job, "default", via=it.gateway).verdict,
+                places=[it.job],
             ),
             reaches(it.job, FAR, tcp=it.port, by="far"),
             source_seen(it.job, FAR, is_="host-a", tcp=it.port),
@@ -179,10 +183,12 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Join {it.vault} and {it.peer} by a wire of their own", 25,
+            f"Join {it.vault} and {it.peer} by a wire of their own",
+            25,
             runs(it.vault, host="a", mode="none"),
             holds(
-                f"{it.vault} has one wire, and it ends in {it.peer}", joined,
+                f"{it.vault} has one wire, and it ends in {it.peer}",
+                joined,
                 places=[it.vault, it.peer],
             ),
             reaches(it.vault, str(it.wire[2]), tcp=80, by=it.peer),
@@ -202,4 +208,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 "ip link set eth1 up'",
             ),
         ),
-    )  # fmt: skip
+    )

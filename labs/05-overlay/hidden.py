@@ -87,10 +87,5 @@ def no_token() -> Condition:
 
 def tasks(it) -> tuple[Task, ...]:
     return (
-        check(
-            "Let no token lie about", 10,
-            in_swarm("a", manager=True),
-            in_swarm("b"),
-            no_token(),
-        ),
-    )  # fmt: skip
+        check("Let no token lie about", 10, in_swarm("a", manager=True), in_swarm("b"), no_token()),
+    )

@@ -114,7 +114,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
     create = "docker network create -d overlay --attachable"
     return (
         check(
-            f"Make one swarm of both hosts, and {it.span} on it", 20,
+            f"Make one swarm of both hosts, and {it.span} on it",
+            20,
             in_swarm("a", manager=True),
             in_swarm("b", manager=False),
             network(it.span, host="a").driver_is("overlay").subnet_is(it.subnet),
@@ -132,7 +133,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Let {it.web} and {it.till} reach each other by name", 30,
+            f"Let {it.web} and {it.till} reach each other by name",
+            30,
             runs(it.web, host="a", image="toolbox"),
             runs(it.till, host="b", image="toolbox"),
             resolves(it.till, it.web, to=it.web),
@@ -150,7 +152,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Encrypt {it.vault}, and put {it.ledger} and {it.clerk} on it", 30,
+            f"Encrypt {it.vault}, and put {it.ledger} and {it.clerk} on it",
+            30,
             network(it.vault, host="a").driver_is("overlay"),
             runs(it.ledger, host="a", image="toolbox"),
             runs(it.clerk, host="b", image="toolbox"),
@@ -168,7 +171,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Keep {it.span} and {it.vault} apart", 20,
+            f"Keep {it.span} and {it.vault} apart",
+            20,
             reaches(it.till, f"{it.web}.{it.span}", tcp=80, by=it.web),
             reaches(it.clerk, f"{it.ledger}.{it.vault}", tcp=80, by=it.ledger),
             isolated(it.till, it.ledger, tcp=80),
@@ -185,4 +189,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 "a network too many",
             ),
         ),
-    )  # fmt: skip
+    )

@@ -187,7 +187,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
     )
     return (
         check(
-            f"Make {it.net}, and run {it.client} on it", 15,
+            f"Make {it.net}, and run {it.client} on it",
+            15,
             network(it.net, host="a").driver_is("overlay").subnet_is(it.subnet),
             runs(it.client, host="b", image="toolbox"),
             resolves(it.client, f"{it.client}.{it.net}", to=it.client),
@@ -202,7 +203,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Run {it.count} tasks of {it.service} behind one address", 25,
+            f"Run {it.count} tasks of {it.service} behind one address",
+            25,
             as_many(it),
             virtual(it),
             served(it, it.client, it.service, 80),
@@ -216,12 +218,11 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Publish {it.service} at port {it.port} of every host", 25,
+            f"Publish {it.service} at port {it.port} of every host",
+            25,
             *(
                 served(it, source, ADDRESSES[to], it.port)
-                for source, to in (
-                    ("host-b", "host-a"), ("host-c", "host-b"), ("host-a", "host-c"),
-                )
+                for source, to in (("host-b", "host-a"), ("host-c", "host-b"), ("host-a", "host-c"))
             ),
             hints=(
                 "There are two ways to publish a service's port. In one of them, only hosts with a "
@@ -234,7 +235,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Take host-c out of the work", 20,
+            "Take host-c out of the work",
+            20,
             in_swarm("c", manager=False),
             drained("host-c"),
             as_many(it),
@@ -249,7 +251,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Be ready for the loss of one more host", 15,
+            "Be ready for the loss of one more host",
+            15,
             spread(it.service, over="ab"),
             as_many(it),
             hints=(
@@ -262,4 +265,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 f"service update --force {it.service} spreads the tasks anew.",
             ),
         ),
-    )  # fmt: skip
+    )

@@ -47,7 +47,8 @@ def wrong(it):
 def tasks(it) -> tuple[Task, ...]:
     return (
         check(
-            "The store sees the desk's own address", 10,
+            "The store sees the desk's own address",
+            10,
             source_seen(it.desk, it.store, is_=it.desk_address),
         ),
-    )  # fmt: skip
+    )

@@ -163,15 +163,22 @@ def has_address(place: str, wanted: str) -> Condition:
 
 def tasks(it: Facts) -> tuple[Task, ...]:
     create = "docker network create -d macvlan -o parent="
-    both = [(host, name, vlan, subnet)
-            for name, vlan, subnet in ((it.staff, it.staff_vlan, it.staff_subnet),
-                                       (it.guests, it.guests_vlan, it.guests_subnet))
-            for host in "ab"]  # fmt: skip
+    both = [
+        (host, name, vlan, subnet)
+        for name, vlan, subnet in (
+            (it.staff, it.staff_vlan, it.staff_subnet),
+            (it.guests, it.guests_vlan, it.guests_subnet),
+        )
+        for host in "ab"
+    ]
     return (
         check(
-            f"Make {it.staff} and {it.guests} on both hosts", 20,
-            *(network(name, host=host).driver_is("macvlan").subnet_is(subnet)
-              for host, name, _, subnet in both),
+            f"Make {it.staff} and {it.guests} on both hosts",
+            20,
+            *(
+                network(name, host=host).driver_is("macvlan").subnet_is(subnet)
+                for host, name, _, subnet in both
+            ),
             *(stands_on(host, name, vlan) for host, name, vlan, _ in both),
             hints=(
                 "A macvlan network has a parent interface, and the parent decides the VLAN.",
@@ -184,7 +191,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Join {it.desk}, {it.store} and the printer on VLAN {it.staff_vlan}", 25,
+            f"Join {it.desk}, {it.store} and the printer on VLAN {it.staff_vlan}",
+            25,
             runs(it.desk, host="a", image="toolbox"),
             runs(it.store, host="b", image="toolbox"),
             has_mac(it.desk),
@@ -203,7 +211,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Join {it.phone} and {it.portal} on VLAN {it.guests_vlan}", 20,
+            f"Join {it.phone} and {it.portal} on VLAN {it.guests_vlan}",
+            20,
             runs(it.phone, host="a", image="toolbox"),
             runs(it.portal, host="b", image="toolbox"),
             has_mac(it.phone),
@@ -219,7 +228,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Keep the two VLANs apart", 15,
+            "Keep the two VLANs apart",
+            15,
             reaches(it.desk, it.store, tcp=80, by=it.store),
             isolated(it.phone, it.store, tcp=80),
             isolated(it.desk, it.portal, tcp=80),
@@ -234,7 +244,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Give no address twice", 20,
+            "Give no address twice",
+            20,
             has_address(it.desk, it.desk_address),
             *(gives_out(host, name, part(subnet, host)) for host, name, _, subnet in both),
             hints=(
@@ -248,4 +259,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 "cannot be removed: docker rm -f them first.",
             ),
         ),
-    )  # fmt: skip
+    )

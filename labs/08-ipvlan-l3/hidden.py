@@ -36,8 +36,9 @@ def wrong(it):
 def tasks(it) -> tuple[Task, ...]:
     return (
         check(
-            "The two containers of host-a reach each other", 10,
+            "The two containers of host-a reach each other",
+            10,
             reaches(it.app, it.worker, tcp=80, by=it.worker),
             reaches(it.worker, it.app, tcp=80, by=it.app),
         ),
-    )  # fmt: skip
+    )

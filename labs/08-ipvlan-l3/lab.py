@@ -104,10 +104,15 @@ def tasks(it: Facts) -> tuple[Task, ...]:
     create = "docker network create -d ipvlan -o parent=eth0 -o ipvlan_mode=l3"
     return (
         check(
-            f"Make {it.left} on host-a and {it.right} on host-b", 20,
-            network(it.left, host="a").driver_is("ipvlan").subnet_is(it.left_subnet)
+            f"Make {it.left} on host-a and {it.right} on host-b",
+            20,
+            network(it.left, host="a")
+            .driver_is("ipvlan")
+            .subnet_is(it.left_subnet)
             .option_is("parent", "eth0"),
-            network(it.right, host="b").driver_is("ipvlan").subnet_is(it.right_subnet)
+            network(it.right, host="b")
+            .driver_is("ipvlan")
+            .subnet_is(it.right_subnet)
             .option_is("parent", "eth0"),
             hints=(
                 "An interface is the parent of one ipvlan network at a time.",
@@ -118,7 +123,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Put {it.app}, {it.worker} and {it.db} behind their hosts' MAC addresses", 20,
+            f"Put {it.app}, {it.worker} and {it.db} behind their hosts' MAC addresses",
+            20,
             runs(it.app, host="a", image="toolbox"),
             runs(it.worker, host="a", image="toolbox"),
             runs(it.db, host="b", image="toolbox"),
@@ -137,7 +143,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Lead host-b to {it.left_subnet}", 20,
+            f"Lead host-b to {it.left_subnet}",
+            20,
             has_route("host-b", it.left_subnet, via="host-a"),
             reaches("host-b", it.app, tcp=80, by=it.app),
             reaches(it.worker, FAR),
@@ -149,7 +156,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Lead host-a to {it.right_subnet}", 20,
+            f"Lead host-a to {it.right_subnet}",
+            20,
             has_route("host-a", it.right_subnet, via="host-b"),
             reaches("host-a", it.db, tcp=80, by=it.db),
             reaches(it.db, OWN),
@@ -161,7 +169,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Let {it.app} and {it.db} see each other's own address", 20,
+            f"Let {it.app} and {it.db} see each other's own address",
+            20,
             reaches(it.app, it.db, tcp=80, by=it.db),
             source_seen(it.app, it.db, is_=it.app),
             reaches(it.db, it.app, tcp=80, by=it.app),
@@ -176,4 +185,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 "masquerade.",
             ),
         ),
-    )  # fmt: skip
+    )

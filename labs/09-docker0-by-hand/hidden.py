@@ -82,9 +82,10 @@ def wrong(it):
 def tasks(it) -> tuple[Task, ...]:
     return (
         check(
-            f"Leave {it.model} as it was", 10,
+            f"Leave {it.model} as it was",
+            10,
             reaches(f"host-a/netns:{it.blue}", f"host-a/netns:{it.red}"),
             reaches("host-b", address("host-a"), tcp=it.model_port, by=it.web),
             reaches(it.client, it.web, tcp=80, by=it.web),
         ),
-    )  # fmt: skip
+    )

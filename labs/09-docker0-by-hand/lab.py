@@ -157,7 +157,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
     gateway = it.subnet[1]
     return (
         check(
-            f"Join {it.red} and {it.blue} by the bridge {it.bridge}", 20,
+            f"Join {it.red} and {it.blue} by the bridge {it.bridge}",
+            20,
             alike(it, *WIRES),
             reaches(blue, red),
             reaches(red, blue),
@@ -177,11 +178,9 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Let both namespaces out", 20,
-            *(
-                source_seen(place, FAR, is_="host-a", tcp=it.far_port)
-                for place in (red, blue)
-            ),
+            "Let both namespaces out",
+            20,
+            *(source_seen(place, FAR, is_="host-a", tcp=it.far_port) for place in (red, blue)),
             hints=(
                 "The way out takes a route in each namespace and a rule on the host.",
                 "host-b does not know your subnet, so what leaves must have host-a's address.",
@@ -192,7 +191,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Publish port 80 of {it.red} at port {it.port}", 20,
+            f"Publish port 80 of {it.red} at port {it.port}",
+            20,
             gets_page(it, blue, str(red_address), 80),
             translated(it),
             gets_page(it, "host-b", OWN, it.port),
@@ -209,7 +209,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Keep everybody else out of {it.bridge}", 20,
+            f"Keep everybody else out of {it.bridge}",
+            20,
             isolated("host-b", red, tcp=80),
             isolated(f"host-a/{it.client}", red, tcp=80),
             gets_page(it, "host-b", OWN, it.port),
@@ -225,7 +226,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Have each part as {it.model} has it", 20,
+            f"Have each part as {it.model} has it",
+            20,
             alike(it, *WIRES, *RULES),
             hints=(
                 "Compare what the two bridges have, part by part.",
@@ -240,4 +242,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 f"-j DNAT --to-destination {red_address}:80",
             ),
         ),
-    )  # fmt: skip
+    )

@@ -138,7 +138,8 @@ def finds(source: str, name: str, server: str) -> Condition:
 def tasks(it: Facts) -> tuple[Task, ...]:
     return (
         check(
-            f"Give {it.green} the name {it.name}", 25,
+            f"Give {it.green} the name {it.name}",
+            25,
             among(it),
             hints=(
                 "A container's further names belong to its place on a network, not to the "
@@ -152,7 +153,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Take the name {it.name} from {it.blue}", 20,
+            f"Take the name {it.name} from {it.blue}",
+            20,
             resolves(it.client, it.name, to=it.green),
             finds(it.client, it.name, it.green),
             hints=(
@@ -165,7 +167,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Keep {it.blue} under its own name", 15,
+            f"Keep {it.blue} under its own name",
+            15,
             resolves(it.client, it.blue, to=it.blue),
             reaches(it.client, f"{it.blue}.{it.net}", tcp=80, by=it.blue),
             resolves(it.blue, it.name, to=it.green),
@@ -179,20 +182,21 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Start neither of them anew", 15,
+            "Start neither of them anew",
+            15,
             not_started_anew((it.client, it.blue)),
             among(it),
             hints=(
                 "Names are looked up at each call, so who calls by a name can stay as it is.",
                 f"Everything that {it.green} and {it.blue} need can be done with docker network.",
-                "docker inspect -f '{{.Name}} {{.State.StartedAt}}' "
-                f"{it.client} {it.blue}",
+                f"docker inspect -f '{{{{.Name}}}} {{{{.State.StartedAt}}}}' {it.client} {it.blue}",
                 f"It cannot be undone: start the lab again, and leave {it.client} and {it.blue} "
                 "running.",
             ),
         ),
         check(
-            f"Let {it.old} find {it.name}, and not reach {it.blue}", 25,
+            f"Let {it.old} find {it.name}, and not reach {it.blue}",
+            25,
             on_default_bridge(it.old),
             finds(it.old, it.name, it.green),
             isolated(it.old, it.blue, tcp=80),
@@ -207,4 +211,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 f"{it.green}; docker network connect between {it.old}",
             ),
         ),
-    )  # fmt: skip
+    )

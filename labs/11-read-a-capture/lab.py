@@ -160,9 +160,14 @@ def tasks(it: Facts) -> tuple[Task, ...]:
     listen = f"tcp and dst host {OTHER} and not dst port {it.api_port}"
     return (
         check(
-            "Say which port is called", 20,
+            "Say which port is called",
+            20,
             answered(
-                what, str(it.port), f"tcp {it.port}", f"tcp/{it.port}", f"{it.port}/tcp",
+                what,
+                str(it.port),
+                f"tcp {it.port}",
+                f"tcp/{it.port}",
+                f"{it.port}/tcp",
                 f"{OTHER}:{it.port}",
             ),
             hints=(
@@ -173,7 +178,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Say which network the packets come from", 15,
+            "Say which network the packets come from",
+            15,
             answered(where, it.near, f"host-a/{it.near}"),
             hints=(
                 "On eth0 all containers have host-a's address: packets are masqueraded on their "
@@ -186,7 +192,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Say which container it is", 25,
+            "Say which container it is",
+            25,
             answered(who, it.sender, f"/{it.sender}", f"host-a/{it.sender}"),
             hints=(
                 "On its network's bridge a packet has the container's own address for its source.",
@@ -198,7 +205,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Stop those calls, and no others", 25,
+            "Stop those calls, and no others",
+            25,
             stopped(it),
             others_served(it),
             hints=(
@@ -212,10 +220,11 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Change nothing else", 15,
+            "Change nothing else",
+            15,
             stopped(it),
             nothing_else_changed(
-                rf"\b{it.sender}\b", rf"(?<![\d.]){re.escape(own)}(?!\d)", "DOCKER-USER",
+                rf"\b{it.sender}\b", rf"(?<![\d.]){re.escape(own)}(?!\d)", "DOCKER-USER"
             ),
             hints=(
                 "What you made in order to look is to be gone again.",
@@ -225,4 +234,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 f"iptables -I DOCKER-USER -s {own} -p tcp --dport {it.port} -j DROP",
             ),
         ),
-    )  # fmt: skip
+    )

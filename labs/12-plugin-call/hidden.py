@@ -80,8 +80,9 @@ def tasks(it) -> tuple[Task, ...]:
 
     return (
         check(
-            "The wires are as the rest of the driver expects them", 10,
+            "The wires are as the rest of the driver expects them",
+            10,
             holds(f"the outer ends are ports of the bridge of {it.net}", is_plugged),
             holds("the outer ends have the names by which they are deleted", is_named),
         ),
-    )  # fmt: skip
+    )

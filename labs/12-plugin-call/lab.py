@@ -222,7 +222,8 @@ def is_on_nothing_else(place: str, subnet: IPv4Network) -> Condition:
 def tasks(it: Facts) -> tuple[Task, ...]:
     return (
         check(
-            f"Make {it.net} by the driver {it.driver}", 15,
+            f"Make {it.net} by the driver {it.driver}",
+            15,
             network(it.net, host="a").driver_is(it.driver).subnet_is(it.subnet),
             hints=(
                 "A plugin's name is a driver's name, as bridge is.",
@@ -232,7 +233,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Give {it.web} and {it.client} an interface {it.prefix}0", 30,
+            f"Give {it.web} and {it.client} an interface {it.prefix}0",
+            30,
             runs(it.web, host="a", image="toolbox"),
             runs(it.client, host="a", image="toolbox"),
             network(it.net, host="a").has(it.web, it.client),
@@ -253,7 +255,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Let {it.client} reach {it.web} by its name", 30,
+            f"Let {it.client} reach {it.web} by its name",
+            30,
             resolves(it.client, it.web, to=it.web),
             reaches(it.client, it.web, tcp=80, by=it.web),
             same_l2(it.client, it.web),
@@ -268,7 +271,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Leave no other way in or out", 25,
+            "Leave no other way in or out",
+            25,
             network(it.net, host="a").driver_is(it.driver).has(it.web, it.client),
             is_on_nothing_else(it.web, it.subnet),
             is_on_nothing_else(it.client, it.subnet),
@@ -281,4 +285,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 "and docker restart the containers.",
             ),
         ),
-    )  # fmt: skip
+    )

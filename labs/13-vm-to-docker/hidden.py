@@ -49,9 +49,4 @@ def wrong(it):
 
 
 def tasks(it) -> tuple[Task, ...]:
-    return (
-        check(
-            "The mail server is a device of the LAN", 10,
-            same_l2("host-b", it.mail),
-        ),
-    )  # fmt: skip
+    return (check("The mail server is a device of the LAN", 10, same_l2("host-b", it.mail)),)

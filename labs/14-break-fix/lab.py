@@ -212,9 +212,7 @@ def breaks(it: Facts) -> tuple[str, str, str]:
         ),
         "gateway": ("a", f"{gateway} {it.subnet[254]}", f"{gateway} {it.subnet[1]}"),
         "rp_filter": ("a", f"{filtering}1", f"{filtering}0"),
-        "masquerade": (
-            "a", f"iptables -t nat -D {masquerade}", f"iptables -t nat -A {masquerade}",
-        ),
+        "masquerade": ("a", f"iptables -t nat -D {masquerade}", f"iptables -t nat -A {masquerade}"),
         "dns": (
             "a",
             _resolver(it, "127.0.0.11", "192.0.2.53"),
@@ -231,7 +229,7 @@ def breaks(it: Facts) -> tuple[str, str, str]:
         "vxlan": ("b", f"iptables -I {vxlan}", f"iptables -D {vxlan}"),
         "port": ("a", f"{plug} nomaster", f"{plug} master {_bridge(it)}"),
         "dockerd": ("b", "service docker stop", f"service docker start\n{_comes_back(it.right)}"),
-    }[it.fault]  # fmt: skip
+    }[it.fault]
 
 
 def fault(it: Facts) -> list[tuple[str, str]]:
@@ -261,15 +259,17 @@ def calls(it: Facts) -> tuple[Condition, ...]:
         reaches(it.client, FAR, tcp=it.api_port, by=it.api),
         reaches("host-b", OWN, tcp=it.port, by=it.web),
         _fetched(
-            "host-b", f"curl -sS -m 5 -o /dev/null {url}/big",
+            "host-b",
+            f"curl -sS -m 5 -o /dev/null {url}/big",
             f"host-b fetches {BIG // 1000} kB at port {it.port} of host-a",
         ),
         _fetched(
-            "host-b", f"curl -sS -m 4 -o /dev/null --interface {it.wire[12]} {url}",
+            "host-b",
+            f"curl -sS -m 4 -o /dev/null --interface {it.wire[12]} {url}",
             f"host-b reaches port {it.port} of host-a under its address {it.wire[12]}, too",
         ),
         reaches(it.left, it.right, tcp=80, by=it.right),
-    )  # fmt: skip
+    )
 
 
 def _by_name(it: Facts) -> Condition:
@@ -301,7 +301,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
     whole = calls(it)
     return (
         check(
-            "Name what is broken", 40,
+            "Name what is broken",
+            40,
             answered(QUESTION, it.fault),
             hints=(
                 "Which calls fail, and what do they have in common?",
@@ -314,7 +315,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Repair it, so that every call works", 40,
+            "Repair it, so that every call works",
+            40,
             *whole,
             hints=(
                 "Undo the cause, not what it leads to.",
@@ -324,7 +326,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Leave everything else as it was", 20,
+            "Leave everything else as it was",
+            20,
             nothing_else_changed(*_unavoidable(it)),
             *whole,
             hints=(
@@ -334,4 +337,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 "Start anew, and do the repair alone.",
             ),
         ),
-    )  # fmt: skip
+    )

@@ -77,9 +77,16 @@ def journey(
         capture = Capture(conversations, pool)
         address, looked_up = capture.resolve(source, destination, network)
         probe = Probe(
-            capture.namespace(source).id, destination, protocol, address, port, size,
-            cookie.encode(), isn, looked_up,
-        )  # fmt: skip
+            capture.namespace(source).id,
+            destination,
+            protocol,
+            address,
+            port,
+            size,
+            cookie.encode(),
+            isn,
+            looked_up,
+        )
         sent = capture.send(probe)
         evidence = capture.stop(probe)
         return Journey(follow(probe, sent, capture.snapshot, evidence, capture.ask))

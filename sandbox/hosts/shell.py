@@ -40,11 +40,7 @@ _EXIT = (
     'printf "%s\\0" exit "$BASH_SUBSHELL" "$_wire" "$LINENO" "$BASH_COMMAND" >&9; } 2> /dev/null'
 )
 # It has three lines: bash counts from there when it names a line of the cell.
-_PRELUDE = (
-    "exec 9>&2 2>&1\n"
-    "set -eE -o pipefail\n"
-    f"trap '{_ERR}' ERR; trap '{_EXIT}' EXIT\n"
-)  # fmt: skip
+_PRELUDE = f"exec 9>&2 2>&1\nset -eE -o pipefail\ntrap '{_ERR}' ERR; trap '{_EXIT}' EXIT\n"
 _LINES = _PRELUDE.count("\n")
 # A command that a signal ended has the status 128 and its number.
 SIGPIPE = 128 + signal.SIGPIPE

@@ -93,9 +93,13 @@ def _job(options: argparse.Namespace) -> int:
     import yaml
 
     made = manifests(
-        _submissions(options), image=options.image, claim=options.claim, name=options.name,
-        jobs=options.jobs, lab=options.lab,
-    )  # fmt: skip
+        _submissions(options),
+        image=options.image,
+        claim=options.claim,
+        name=options.name,
+        jobs=options.jobs,
+        lab=options.lab,
+    )
     print(yaml.safe_dump_all(made, sort_keys=False), end="")
     return 0
 

@@ -169,10 +169,22 @@ def _grade(entry: Entry, out: Path, root: Path, stop: threading.Event) -> dict[s
     lab = load(entry.lab, entry.student, root=root)
     new = folder / "new.json"
     command = [
-        sys.executable, "-m", "sandbox.labs", "grade", str(entry.notebook),
-        "--lab", entry.lab, f"--learner={entry.student}", "--json", str(new), "--id", sandbox_id,
-        "--quiet", "--labs", str(root),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "sandbox.labs",
+        "grade",
+        str(entry.notebook),
+        "--lab",
+        entry.lab,
+        f"--learner={entry.student}",
+        "--json",
+        str(new),
+        "--id",
+        sandbox_id,
+        "--quiet",
+        "--labs",
+        str(root),
+    ]
     error = ""
     try:
         with (folder / LOG).open("wb") as log:

@@ -80,9 +80,12 @@ class Graded:
         """Take the hosts back to pristine, and set the lab up. Raises SandboxError."""
         self._began = time.monotonic()
         self._sandbox = up(
-            self._lab.sandbox_hosts, fresh=True, leave_lab=self._ours, id=self._id,
+            self._lab.sandbox_hosts,
+            fresh=True,
+            leave_lab=self._ours,
+            id=self._id,
             steps=self._steps,
-        )  # fmt: skip
+        )
         self._ours = True
         self._steps.begin(f"Setting {self._lab.name} up")
         self._start = snapshot_of(set_up(self._lab, self._sandbox))
@@ -99,9 +102,13 @@ class Graded:
         tasks += [replace(task, hidden=True) for task in (hidden.tasks if hidden else ())]
         results, unread = _check(tasks, self._sandbox, self._start, answers, settle)
         report = Report(
-            self._lab.name, self._lab.learner, results, time.monotonic() - self._began, cells,
+            self._lab.name,
+            self._lab.learner,
+            results,
+            time.monotonic() - self._began,
+            cells,
             "; ".join(filter(None, (trouble, unread))),
-        )  # fmt: skip
+        )
         self._steps.done(f"{report.earned} of {report.points} points")
         return report
 

@@ -57,13 +57,16 @@ def manifests(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
-            "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(image, len(found), lab)],
         "volumes": [{"name": "class", "persistentVolumeClaim": {"claimName": claim}}],
-    }  # fmt: skip
+    }
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -92,20 +95,31 @@ def _container(image: str, submissions: int, lab: str | None) -> dict[str, Any]:
         "name": "grade",
         "image": image,
         "command": [
-            "python", "-m", "sandbox.labs", "grade-all", "/class/submitted",
-            "--out", "/class/graded", "--jobs", "1",
-            "--shard", f"$(JOB_COMPLETION_INDEX)/{submissions}", *(["--lab", lab] if lab else []),
+            "python",
+            "-m",
+            "sandbox.labs",
+            "grade-all",
+            "/class/submitted",
+            "--out",
+            "/class/graded",
+            "--jobs",
+            "1",
+            "--shard",
+            f"$(JOB_COMPLETION_INDEX)/{submissions}",
+            *(["--lab", lab] if lab else []),
         ],
         "resources": {
             "requests": {"cpu": "1", "memory": memory, "ephemeral-storage": DISK},
             "limits": {"memory": memory, "ephemeral-storage": DISK},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [
-            {"name": "class", "mountPath": "/class/submitted", "subPath": "submitted",
-             "readOnly": True},
+            {
+                "name": "class",
+                "mountPath": "/class/submitted",
+                "subPath": "submitted",
+                "readOnly": True,
+            },
             {"name": "class", "mountPath": "/class/graded", "subPath": "graded"},
         ],
-    }  # fmt: skip
+    }

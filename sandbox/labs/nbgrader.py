@@ -49,9 +49,10 @@ def source_page(lab: Lab) -> str:
             _text(f"**{question}** Write the answer in place of the dots."),
             _code(
                 f"### BEGIN SOLUTION\nlab.answer({question!r}, {answer!r})\n### END SOLUTION",
-                f"answer-{number}", solution=True,
+                f"answer-{number}",
+                solution=True,
             ),
-        ]  # fmt: skip
+        ]
     for number, (host, lines) in enumerate(hidden.solution, 1):
         text = f"%%host {host}\n### BEGIN SOLUTION\n{lines.strip()}\n### END SOLUTION"
         cells.append(_code(text, f"work-{number}", solution=True))
@@ -81,10 +82,14 @@ def _code(
     cell = nbformat.v4.new_code_cell(source)
     if id:
         cell.metadata["nbgrader"] = {
-            "grade": points is not None, "grade_id": id, "locked": points is not None,
-            "schema_version": SCHEMA, "solution": solution, "task": False,
+            "grade": points is not None,
+            "grade_id": id,
+            "locked": points is not None,
+            "schema_version": SCHEMA,
+            "solution": solution,
+            "task": False,
             **({} if points is None else {"points": points}),
-        }  # fmt: skip
+        }
     return cell
 
 

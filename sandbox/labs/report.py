@@ -105,10 +105,13 @@ class Report:
         Its form is what CI systems read, see https://github.com/testmoapp/junitxml.
         """
         suite = ElementTree.Element(
-            "testsuite", name=self.lab, tests=str(len(self.tasks)), time=f"{self.seconds:.1f}",
+            "testsuite",
+            name=self.lab,
+            tests=str(len(self.tasks)),
+            time=f"{self.seconds:.1f}",
             failures=str(sum(task.state == "failed" for task in self.tasks)),
             errors=str(sum(task.state == "unknown" for task in self.tasks)),
-        )  # fmt: skip
+        )
         for task in self.tasks:
             case = ElementTree.SubElement(suite, "testcase", classname=self.lab, name=task.title)
             if task.state != "passed":

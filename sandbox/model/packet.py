@@ -18,9 +18,14 @@ ETHERNET, LOOPBACK = 1, 772
 # https://www.iana.org/assignments/icmp-parameters
 _ICMP = {0: "echo reply", 8: "echo request", 11: "time exceeded"}
 _UNREACHABLE = {
-    0: "network", 1: "host", 2: "protocol", 3: "port", 9: "network, forbidden:",
-    10: "host, forbidden:", 13: "forbidden:",
-}  # fmt: skip
+    0: "network",
+    1: "host",
+    2: "protocol",
+    3: "port",
+    9: "network, forbidden:",
+    10: "host, forbidden:",
+    13: "forbidden:",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +128,11 @@ def dissect(frame: bytes, hardware: int = ETHERNET) -> Packet:
             ports = {"source_port": layer.sport, "destination_port": layer.dport}
             found |= {"flow": dataclasses.replace(flow, **ports), "payload": bytes(layer.payload)}
             if name == "TCP":
-                found |= {"flags": str(layer.flags), "sequence": layer.seq,
-                          "acknowledgement": layer.ack}  # fmt: skip
+                found |= {
+                    "flags": str(layer.flags),
+                    "sequence": layer.seq,
+                    "acknowledgement": layer.ack,
+                }
         elif name == "ICMP" or name.startswith("ICMPv6"):
             code = getattr(layer, "code", 0)
             # Type, code, checksum and four bytes more; scapy keeps an ICMPv6 echo's content as one.

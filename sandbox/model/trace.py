@@ -50,9 +50,16 @@ AF_INET, AF_INET6, AF_BRIDGE = 2, 10, 7
 NO_HARDWARE = 0xFFFE
 # linux/netfilter/nf_tables.h: enum nft_verdicts, and linux/netfilter.h
 VERDICTS = {
-    -5: "return", -4: "goto", -3: "jump", -2: "break", -1: "continue",
-    0: "drop", 1: "accept", 2: "stolen", 3: "queue",
-}  # fmt: skip
+    -5: "return",
+    -4: "goto",
+    -3: "jump",
+    -2: "break",
+    -1: "continue",
+    0: "drop",
+    1: "accept",
+    2: "stolen",
+    3: "queue",
+}
 FAMILIES = {1: "inet", 2: "ip", 5: "netdev", 7: "bridge", 10: "ip6"}
 NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58}
 
@@ -196,11 +203,16 @@ def read_passes(events: Iterable[str], listing: str, namespace: Namespace) -> It
         frame = first.get_attr("NFTA_TRACE_NETWORK_HEADER")
         frame += first.get_attr("NFTA_TRACE_TRANSPORT_HEADER") or b""
         yield Pass(
-            namespace.id, family, table, chain, hooks.get((family, table, chain), chain.lower()),
+            namespace.id,
+            family,
+            table,
+            chain,
+            hooks.get((family, table, chain), chain.lower()),
             names.get(first.get_attr("NFTA_TRACE_IIF") or 0, ""),
             names.get(first.get_attr("NFTA_TRACE_OIF") or 0, ""),
-            dissect(frame, NO_HARDWARE), tuple(matches),
-        )  # fmt: skip
+            dissect(frame, NO_HARDWARE),
+            tuple(matches),
+        )
 
 
 def _decoded(events: Iterable[str]) -> Iterator[Any]:
@@ -292,9 +304,12 @@ def _flow(told: Any, protocol: str) -> Flow:
     else:
         numbers = ports.get_attr("CTA_PROTO_SRC_PORT"), ports.get_attr("CTA_PROTO_DST_PORT")
     return Flow(
-        protocol, addresses.get_attr(f"CTA_IP_{version}_SRC"), numbers[0] or 0,
-        addresses.get_attr(f"CTA_IP_{version}_DST"), numbers[1] or 0,
-    )  # fmt: skip
+        protocol,
+        addresses.get_attr(f"CTA_IP_{version}_SRC"),
+        numbers[0] or 0,
+        addresses.get_attr(f"CTA_IP_{version}_DST"),
+        numbers[1] or 0,
+    )
 
 
 def ask_route(namespace: Namespace, flow: Flow, ingress: str) -> Question:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sandbox.model.state import (
     Container,
     Endpoint,
@@ -14,6 +12,7 @@ from sandbox.model.state import (
     Snapshot,
     VirtualMachine,
 )
+from sandbox.views.names import lines
 
 __all__ = [
     "container_title",
@@ -30,7 +29,7 @@ __all__ = [
 def lan_title(snapshot: Snapshot) -> str:
     """Of the subnet that the hosts share."""
     hosts = sorted(snapshot.hosts, key=lambda host: host.name)
-    return _lines(["LAN", snapshot.lan, *(f"{host.name} {host.address}" for host in hosts)])
+    return lines("LAN", snapshot.lan, *(f"{host.name} {host.address}" for host in hosts))
 
 
 def host_title(host: HostState) -> str:
@@ -39,20 +38,20 @@ def host_title(host: HostState) -> str:
     if host.swarm not in {"", "inactive"}:
         role = "manager" if host.manager else "worker"
         swarm = _fact("Swarm", f"{role}, {host.swarm}" + (f", {host.node}" if host.node else ""))
-    return _lines([
+    return lines(
         f"host {host.name}",
         _fact("address", host.address),
         _fact("Docker Engine", host.engine or "does not answer"),
         swarm,
         _fact("not read", host.unread),
         *_routes(host.namespace),
-    ])  # fmt: skip
+    )
 
 
 def network_title(network: Network) -> str:
     """Of a Docker network: driver, subnets, options, services."""
     flags = ("internal", "attachable", "ingress", "ipv6")
-    return _lines([
+    return lines(
         f"network {network.name}",
         _fact("driver", network.driver),
         _fact("scope", network.scope),
@@ -68,12 +67,12 @@ def network_title(network: Network) -> str:
         *(f"service {name} {address}" for name, address in sorted(network.services.items())),
         *(f"{key}={value}" for key, value in sorted(network.options.items())),
         _fact("id", network.id[:12]),
-    ])  # fmt: skip
+    )
 
 
 def container_title(container: Container, namespace: Namespace | None) -> str:
     """Of a container, with the routes of its own network namespace."""
-    return _lines([
+    return lines(
         f"container {container.name}",
         _fact("image", container.image),
         _fact("state", container.state),
@@ -83,12 +82,12 @@ def container_title(container: Container, namespace: Namespace | None) -> str:
         _fact("namespace", container.namespace),
         *_routes(namespace),
         _fact("id", container.id[:12]),
-    ])  # fmt: skip
+    )
 
 
 def endpoint_title(endpoint: Endpoint) -> str:
     """Of a container's place on a network: addresses, gateway, names."""
-    return _lines([
+    return lines(
         f"endpoint on {endpoint.network}",
         _fact("interface", endpoint.interface),
         _fact("address", endpoint.address),
@@ -96,31 +95,31 @@ def endpoint_title(endpoint: Endpoint) -> str:
         _fact("MAC", endpoint.mac),
         _fact("gateway", endpoint.gateway),
         _fact("names", ", ".join(endpoint.names)),
-    ])  # fmt: skip
+    )
 
 
 def namespace_title(namespace: Namespace) -> str:
     """Of a network namespace that is not a container's."""
-    return _lines([
+    return lines(
         f"network namespace {namespace.id}",
         _fact("not read", namespace.unread),
         *_routes(namespace),
-    ])  # fmt: skip
+    )
 
 
 def machine_title(machine: VirtualMachine) -> str:
     """Of a virtual machine: its process, its networks."""
-    return _lines([
+    return lines(
         f"virtual machine {machine.name}",
         _fact("process", f"{machine.pid}, {machine.command[0]}" if machine.command else ""),
         *(_fact("network", str(ref)) for ref in machine.interfaces),
         _fact("network", "user-mode NAT" if machine.user_mode else ""),
-    ])  # fmt: skip
+    )
 
 
 def interface_title(interface: Interface) -> str:
     """Of an interface: MAC, MTU, state, addresses, what it is tied to."""
-    return _lines([
+    return lines(
         f"{interface.kind or 'device'} {interface.name}",
         _fact("namespace", interface.namespace),
         _fact("state", interface.status),
@@ -135,7 +134,7 @@ def interface_title(interface: Interface) -> str:
         _number("VNI", interface.vni),
         _number("UDP port", interface.port),
         f"interface number @if{interface.index}",
-    ])  # fmt: skip
+    )
 
 
 def _routes(namespace: Namespace | None) -> list[str]:
@@ -148,7 +147,3 @@ def _fact(name: str, value: str) -> str:
 
 def _number(name: str, value: int | None) -> str:
     return "" if value is None else f"{name} {value}"
-
-
-def _lines(lines: Iterable[str]) -> str:
-    return "\n".join(filter(None, lines))

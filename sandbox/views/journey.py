@@ -12,7 +12,8 @@ from sandbox.model.journey import Change, Hop, Passage, endpoint, taken
 from sandbox.model.packet import Flow
 from sandbox.model.state import HostState, InterfaceRef, Rule, Snapshot
 from sandbox.model.trace import Pass
-from sandbox.views.graph import DETAILS, places, short_name
+from sandbox.views.graph import DETAILS, places
+from sandbox.views.names import short_name
 from sandbox.views.page import unwritable
 from sandbox.views.picture import draw
 from sandbox.views.topology import Drawing
@@ -113,8 +114,10 @@ def _lines(passage: Passage) -> Iterator[str]:
     yield title(passage)
     places = Places(passage)
     own = taken(hop for hop in passage.hops if hop.leg != "answer")
-    widths = [max((len(cell) for cell in column), default=0) for column in
-              zip(*(places.where(hop) for hop in own), strict=True)] or [0, 0]  # fmt: skip
+    widths = [
+        max((len(cell) for cell in column), default=0)
+        for column in zip(*(places.where(hop) for hop in own), strict=True)
+    ] or [0, 0]
     earlier = ""
     for number, hop in enumerate(own, 1):
         yield from (f"      {note}" for note in notes(passage, hop))
@@ -136,9 +139,10 @@ def _lines(passage: Passage) -> Iterator[str]:
 def _asides(passage: Passage, places: Places) -> Iterator[str]:
     """What is beside the way: flooded copies, and what could not be seen."""
     copies = dict.fromkeys(
-        " ".join(places.where(hop)) for hop in passage.leg("probe")
+        " ".join(places.where(hop))
+        for hop in passage.leg("probe")
         if hop.copy and hop.direction == "in"
-    )  # fmt: skip
+    )
     if copies:
         yield f"a bridge flooded it also to {', '.join(copies)}, where nobody takes it"
     yield from passage.unseen
@@ -441,6 +445,6 @@ def _headers(hop: Hop, earlier: Hop | None) -> list[dict[str, Any]]:
         )
     if hop.vlan is not None:
         new = earlier is not None and earlier.vlan != hop.vlan
-        told.insert(1, {"protocol": "802.1Q", "depth": 0, "text": "",
-                        "fields": [["VLAN", str(hop.vlan), new]]})  # fmt: skip
+        fields = [["VLAN", str(hop.vlan), new]]
+        told.insert(1, {"protocol": "802.1Q", "depth": 0, "text": "", "fields": fields})
     return told

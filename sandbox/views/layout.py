@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sandbox.views.graph import Graph, Node
+from sandbox.views.nodes import Graph, Node
 
 __all__ = ["Box", "Layout", "Place", "arrange", "box"]
 
@@ -21,13 +21,25 @@ Box = tuple[int, int, int, int]
 
 ROWS = {
     "simple": {
-        "lan": 0, "host": 88, "network": 168, "endpoint": 246, "container": 300, "port": 362,
+        "lan": 0,
+        "host": 88,
+        "network": 168,
+        "endpoint": 246,
+        "container": 300,
+        "port": 362,
     },
     "full": {
-        "lan": 0, "host": 92, "nic": 92, "network": 196, "bridge": 272, "veth": 352,
-        "interface": 432, "container": 526, "port": 592,
+        "lan": 0,
+        "host": 92,
+        "nic": 92,
+        "network": 196,
+        "bridge": 272,
+        "veth": 352,
+        "interface": 432,
+        "container": 526,
+        "port": 592,
     },
-}  # fmt: skip
+}
 # What a container's or namespace's column holds one beside the other, aligned by interface.
 WIRES = {"veth", "interface", "endpoint"}
 COLUMN = {*WIRES, "container", "port"}
@@ -103,11 +115,12 @@ class _Wanted:
         self.members: dict[str, list[Node]] = {}
         for node in graph.nodes:
             self.members.setdefault(node.group, []).append(node)
-        self.pitch = max([92, *(
+        widths = (
             _width(node) + GAP
             for node in graph.nodes
             if node.row in COLUMN or self._shares_a_row(node)
-        )])  # fmt: skip
+        )
+        self.pitch = max([92, *widths])
         self.neighbours = _neighbours(graph)
         self.by_id = {node.id: node for node in graph.nodes}
         self.tunnelled = self._groups_with("tunnel")
@@ -288,9 +301,7 @@ class _Free:
             for aside in steps:
                 dx, dy = start[0] + aside, start[1] + down
                 if all(self._fits((b[0] + dx, b[1] + dy, b[2] + dx, b[3] + dy)) for b in extent):
-                    return {
-                        n.id: (wanted[n.id][0] + dx, wanted[n.id][1] + dy) for n in nodes
-                    }  # fmt: skip
+                    return {n.id: (wanted[n.id][0] + dx, wanted[n.id][1] + dy) for n in nodes}
         raise AssertionError("a place that is low enough is free")
 
     def _fits(self, one: Box) -> bool:
@@ -361,9 +372,7 @@ def _boxes(nodes: Iterable[Node], places: Mapping[str, Place]) -> list[Box]:
 
 
 def _overlap(one: Box, other: Box) -> bool:
-    return (
-        one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-    )  # fmt: skip
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _disjoint(nodes: list[Node], places: Mapping[str, Place]) -> list[list[Node]]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.model.state import Snapshot
-from sandbox.views.graph import DETAILS, Graph, Mark, build, compare, mark
+from sandbox.views.graph import DETAILS, Mark, build, compare, mark
 from sandbox.views.layout import Layout, arrange, box
+from sandbox.views.nodes import Graph
 from sandbox.views.text import topology_text
 
 if TYPE_CHECKING:
@@ -113,9 +114,15 @@ def to_pyvis(graph: Graph, layout: Layout) -> pyvis.network.Network:
             frames = layout.frames.values()
             more |= {"reach": [min(f[0] for f in frames), max(f[2] for f in frames)]}
         network.add_node(
-            node.id, node.label, KINDS[node.kind][0], group=node.kind, title=node.title,
-            x=x, y=y, **more,
-        )  # fmt: skip
+            node.id,
+            node.label,
+            KINDS[node.kind][0],
+            group=node.kind,
+            title=node.title,
+            x=x,
+            y=y,
+            **more,
+        )
     for edge in graph.edges:
         more = {"label": edge.label} if edge.label else {}
         more |= {"change": edge.change} if edge.change else {}

@@ -6,25 +6,30 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from sandbox.model.networks import (
+    find_interface,
+    members,
+    network_of,
+    parent_of,
+    peer_of,
+    published_ports,
+    real_interfaces,
+    remotes,
+    shown_networks,
+)
 from sandbox.model.state import (
     Container,
     Endpoint,
     HostState,
     Interface,
+    InterfaceRef,
     Namespace,
     Network,
     Snapshot,
     VirtualMachine,
     in_brackets,
 )
-from sandbox.views.graph import (
-    network_of,
-    port_key,
-    real_interfaces,
-    remotes,
-    short_name,
-    shown_networks,
-)
+from sandbox.views.names import short_name
 
 __all__ = ["topology_text"]
 
@@ -76,11 +81,11 @@ def _widths(rows: Iterable[list[str]]) -> list[int]:
 def _host(host: HostState) -> Iterator[_Branch]:
     loose = {container.name for container in host.containers}
     for network in shown_networks(host):
-        members = list(_members(host, network))
-        loose -= {container.name for container, _ in members}
+        on_it = list(members(host, network))
+        loose -= {container.name for container, _ in on_it}
         yield _Branch(
             [_network(network)],
-            [_Branch(_member(host, container, endpoint)) for container, endpoint in members]
+            [_Branch(_member(host, container, endpoint)) for container, endpoint in on_it]
             + [_Branch(cells) for cells in _tunnels(host, network)],
         )
     for container in sorted(host.containers, key=lambda container: container.name):
@@ -98,7 +103,7 @@ def _uplinks(host: HostState, machine: VirtualMachine) -> str:
     """How a virtual machine is connected: ``─ tap0 on docker0``."""
     found = ["─ user-mode NAT"] if machine.user_mode else []
     for ref in machine.interfaces:
-        interface = _find(host, ref.namespace, ref.name)
+        interface = find_interface(host, ref)
         on = interface and (interface.master or (interface.parent and interface.parent.name))
         found.append(f"─ {ref.name}" + (f" on {on}" if on else ""))
     return ", ".join(found)
@@ -107,12 +112,9 @@ def _uplinks(host: HostState, machine: VirtualMachine) -> str:
 def _network(network: Network) -> str:
     parts = [f"network {network.name} ({_driver(network)})"]
     parts += [subnet.subnet for subnet in network.subnets]
-    if network.driver in {"macvlan", "ipvlan"} and network.interface:
-        parts.append(f"on {network.interface}")
-    elif network.interface:
-        parts.append(network.interface)
+    parts.append(f"on {parent}" if (parent := parent_of(network)) else network.interface)
     parts += ["internal"] if network.internal else []
-    return _line("  ".join(parts))
+    return _line("  ".join(filter(None, parts)))
 
 
 def _driver(network: Network) -> str:
@@ -120,15 +122,8 @@ def _driver(network: Network) -> str:
     return f"{network.driver} {mode}".strip()
 
 
-def _members(host: HostState, network: Network) -> Iterator[tuple[Container, Endpoint]]:
-    for container in sorted(host.containers, key=lambda container: container.name):
-        for endpoint in container.endpoints:
-            if endpoint.network == network.name:
-                yield container, endpoint
-
-
 def _member(host: HostState, container: Container, endpoint: Endpoint) -> list[str]:
-    interface = _find(host, container.namespace, endpoint.interface)
+    interface = find_interface(host, InterfaceRef(container.namespace, endpoint.interface))
     addresses = filter(None, [endpoint.address, endpoint.address6])
     place = " ".join([endpoint.interface, *addresses]).strip()
     wire = _wire(host, interface) if interface else ""
@@ -147,8 +142,8 @@ def _condition(container: Container) -> str:
 
 def _wire(host: HostState, interface: Interface) -> str:
     if interface.peer is not None:
-        bridge = _find(host, interface.peer.namespace, interface.peer.name)
-        return f"─ {interface.peer.name}" + ("" if bridge is None or bridge.enabled else " (off)")
+        end = peer_of(host, interface)
+        return f"─ {interface.peer.name}" + ("" if end is None or end.enabled else " (off)")
     if interface.parent is not None:
         return f"─ {interface.kind} {interface.mode}".rstrip() + f" on {interface.parent.name}"
     return ""
@@ -185,25 +180,18 @@ def _namespace(host: HostState, namespace: Namespace) -> Iterator[_Branch]:
 def _hand_wire(host: HostState, interface: Interface) -> str:
     """Where a hand-made interface leads, and the bridge that its other end is a port of."""
     wire = _wire(host, interface)
-    peer = interface.peer
-    far = _find(host, peer.namespace, peer.name) if peer else None
-    return f"{wire} on {far.master}" if far is not None and far.master else wire
+    end = peer_of(host, interface)
+    return f"{wire} on {end.master}" if end is not None and end.master else wire
 
 
 def _published(host: HostState) -> Iterator[str]:
     """Ports, IPv4's and IPv6's any address as one."""
     for container in sorted(host.containers, key=lambda container: container.name):
-        keyed = sorted(container.published, key=port_key)
-        for (outside, inside, protocol), group in itertools.groupby(keyed, key=port_key):
-            addresses = ", ".join(in_brackets(port.host_address) for port in group)
-            yield _line(f"{addresses}:{outside} → {short_name(container.name)}:{inside}/{protocol}")
-
-
-def _find(host: HostState, namespace: str, name: str) -> Interface | None:
-    for found in host.namespaces:
-        if found.id == namespace:
-            return found.interface(name)
-    return None
+        for ports in published_ports(container):
+            port, name = ports[0], short_name(container.name)
+            addresses = ", ".join(in_brackets(port.host_address) for port in ports)
+            inside = f"{name}:{port.container_port}/{port.protocol}"
+            yield _line(f"{addresses}:{port.host_port} → {inside}")
 
 
 def _line(text: str) -> str:

@@ -51,10 +51,21 @@ def build(file: Path, versions: tuple[str, ...] = VERSIONS) -> None:
 def _wheels(folder: Path, version: str) -> None:
     locks = [word for name in LOCKS for word in ("--requirement", ROOT / name)]
     _run(
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--require-hashes", "--no-deps", "--only-binary=:all:", "--python-version", version,
-        "--dest", folder, *locks,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version",
+        version,
+        "--dest",
+        folder,
+        *locks,
+    )
 
 
 def _run(*command: str | Path) -> None:

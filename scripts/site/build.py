@@ -14,9 +14,17 @@ from sphinx.cmd.build import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
-    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "lessons/*.ipynb",
-    "lessons/*.md", "binder/README.md", "binder/badge.svg", "labs/README.md", "labs/*/*.ipynb",
-)  # fmt: skip
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "lessons/*.ipynb",
+    "lessons/*.md",
+    "binder/README.md",
+    "binder/badge.svg",
+    "labs/README.md",
+    "labs/*/*.ipynb",
+)
 # The lists of pages beside the text.
 CONTENTS = """
 ```{toctree}

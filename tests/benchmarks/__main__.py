@@ -28,8 +28,13 @@ def up():
 def cold():
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "sandbox", "build"]
-        subprocess.run(command, env={**os.environ, "WIRE_BY_WIRE_CACHE": folder}, check=True,
-                       stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
+        subprocess.run(
+            command,
+            env={**os.environ, "WIRE_BY_WIRE_CACHE": folder},
+            check=True,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 def yardstick(image):
@@ -43,8 +48,10 @@ def yardstick(image):
             with rootless.engine(folder) as client:
                 starts.append(time.monotonic() - began)
                 runs.append(seconds(lambda: client.containers.run("toolbox", "true", remove=True)))
-    return [("rootless Docker: start until it answers", starts, "s"),
-            ("rootless Docker: docker run --rm, by the Engine API", runs, "s")]  # fmt: skip
+    return [
+        ("rootless Docker: start until it answers", starts, "s"),
+        ("rootless Docker: docker run --rm, by the Engine API", runs, "s"),
+    ]
 
 
 def main():
@@ -65,13 +72,30 @@ def main():
         run = "docker run --rm toolbox true"
         host = box.host("a")
         programs = "for i in $(seq 100); do /bin/true; done"
-        rows.append(("100 programs started on a host",
-                     [seconds(lambda: host.run(programs)) for _ in range(RUNS)], "s"))  # fmt: skip
-        rows.append(("docker run --rm, command line on a host",
-                     [seconds(lambda: host.run(run)) for _ in range(RUNS)], "s"))  # fmt: skip
-        rows.append(("docker run --rm, by the Engine API",
-                     [seconds(lambda: host.client.containers.run("toolbox", "true", remove=True))
-                      for _ in range(RUNS)], "s"))  # fmt: skip
+        rows.append(
+            (
+                "100 programs started on a host",
+                [seconds(lambda: host.run(programs)) for _ in range(RUNS)],
+                "s",
+            )
+        )
+        rows.append(
+            (
+                "docker run --rm, command line on a host",
+                [seconds(lambda: host.run(run)) for _ in range(RUNS)],
+                "s",
+            )
+        )
+        rows.append(
+            (
+                "docker run --rm, by the Engine API",
+                [
+                    seconds(lambda: host.client.containers.run("toolbox", "true", remove=True))
+                    for _ in range(RUNS)
+                ],
+                "s",
+            )
+        )
         # One run each: what is measured is a VM that is started, not one that was warmed up.
         rows.append(("vm start on a host", [seconds(lambda: host.run("vm start"))], "s"))
         rows.append(

@@ -24,9 +24,12 @@ def seconds(act):
 def processor(podman, course):
     """Seconds of a processor that the container has had."""
     told = podman(
-        "exec", course, "sh", "-c",
+        "exec",
+        course,
+        "sh",
+        "-c",
         "cat /sys/fs/cgroup/cpuacct/cpuacct.usage 2> /dev/null || cat /sys/fs/cgroup/cpu.stat",
-    ).split()  # fmt: skip
+    ).split()
     return int(told[0]) / 1e9 if len(told) == 1 else int(told[1]) / 1e6
 
 

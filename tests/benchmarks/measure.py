@@ -18,6 +18,7 @@ def table(rows):
     """Print rows of what was measured, the values of its runs, and their unit."""
     print("| what | middle | least | most |\n| --- | --- | --- | --- |")
     for what, taken, unit in rows:
-        cells = (f"{value:.2f} {unit}" for value in (statistics.median(taken), min(taken),
-                                                     max(taken)))  # fmt: skip
+        cells = (
+            f"{value:.2f} {unit}" for value in (statistics.median(taken), min(taken), max(taken))
+        )
         print(f"| {what} | {' | '.join(cells)} |", flush=True)

@@ -76,12 +76,15 @@ def engine(path):
         # Only root may open the tunnel device in some containers; the copy is in a mount
         # namespace of its own.
         command = [
-            "unshare", "--mount", "sh", "-c",
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
             f"rm -f {path}/tun; mknod -m 666 {path}/tun c 10 200;"
             f" mount --bind {path}/tun /dev/net/tun;"
             f" mount --make-rshared /; exec setpriv --reuid {owner.pw_uid} --regid {owner.pw_gid}"
             f" --clear-groups sh -c '{script}'",
-        ]  # fmt: skip
+        ]
     with open(f"{path}/log", "wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -58,13 +58,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(
             [bin_folder / "jupyter-lab", "--no-browser", "--ServerApp.port=0", "--allow-root"],
-            cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         # Not of a learner's session: in JupyterLab the browser asks for the cells.
         runner = subprocess.Popen(
             [bin_folder / "jupyter-execute", f"lessons/{lesson}.ipynb"],
-            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         began = time.monotonic()
         try:
             while runner.poll() is None and time.monotonic() - began < 900:

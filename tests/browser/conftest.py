@@ -47,9 +47,13 @@ def lab(tmp_path_factory, sandbox_up):
     with said.open("wb") as output:
         process = subprocess.Popen(
             ["make", "lab", f"LAB_OPTIONS={options} --ServerApp.config_file={home}/none.py"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT,
-            start_new_session=True, env={**os.environ, "WIRE_BY_WIRE_DATA": str(record.parent)},
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=ROOT,
+            start_new_session=True,
+            env={**os.environ, "WIRE_BY_WIRE_DATA": str(record.parent)},
+        )
     try:
         address, token = _address(process, said)
         _await_server(address)

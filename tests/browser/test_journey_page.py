@@ -17,8 +17,12 @@ DROPPED = told(
         ("host-a", "eth0", IN, OUTSIDE),
         ("host-a", "br-323322e22ed2", OUT, INSIDE),
     ),
-    address="198.18.0.11", port=8080, source="host-b", sent="198.18.0.12", outcome="silence",
-)  # fmt: skip
+    address="198.18.0.11",
+    port=8080,
+    source="host-b",
+    sent="198.18.0.12",
+    outcome="silence",
+)
 
 
 @pytest.fixture
@@ -72,9 +76,7 @@ def test_it_is_stepped_through_to_its_end_and_back(opened):
         page.wait_for_timeout(1000)
         seen.append(now(page).splitlines()[0])
         pictures.append(pixels(page))
-    assert [line.split()[0] for line in seen[:4]] == [
-        "host-a/web", "host-a", "host-a", "host-a/db",
-    ]  # fmt: skip
+    assert [line.split()[0] for line in seen[:4]] == ["host-a/web", "host-a", "host-a", "host-a/db"]
     assert seen[7].endswith("on its way back")
     # The packet is drawn elsewhere at each hop.
     assert len(set(pictures)) == 8

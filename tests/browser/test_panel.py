@@ -73,9 +73,12 @@ def tab(panel, name):
 
 def field(panel, label):
     """The control of that label in the tab that is open."""
-    return panel.locator(".wire-by-wire-field:visible").filter(
-        has=panel.page.get_by_text(label, exact=True)
-    ).locator("input, select").first  # fmt: skip
+    return (
+        panel.locator(".wire-by-wire-field:visible")
+        .filter(has=panel.page.get_by_text(label, exact=True))
+        .locator("input, select")
+        .first
+    )
 
 
 def launch(panel, name, **fields):

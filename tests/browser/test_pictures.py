@@ -26,10 +26,13 @@ def pictures(name):
     """The numbers of the cells of a lesson that have one, among all cells."""
     cells = json.loads((ROOT / "lessons" / name).read_text())["cells"]
     return [
-        number for number, cell in enumerate(cells)
-        if any("wire-by-wire-topology" in "".join(output.get("data", {}).get("text/html", ""))
-               for output in cell.get("outputs", ()))
-    ]  # fmt: skip
+        number
+        for number, cell in enumerate(cells)
+        if any(
+            "wire-by-wire-topology" in "".join(output.get("data", {}).get("text/html", ""))
+            for output in cell.get("outputs", ())
+        )
+    ]
 
 
 def save(page):

@@ -170,9 +170,11 @@ def test_no_two_labels_overlap_as_drawn(page, show, snapshot, detail):
     assert len(boxes) > 10
     for (one, a), (other, b) in itertools.combinations(boxes, 2):
         apart = (
-            a["right"] <= b["left"] + 2 or b["right"] <= a["left"] + 2
-            or a["bottom"] <= b["top"] + 2 or b["bottom"] <= a["top"] + 2
-        )  # fmt: skip
+            a["right"] <= b["left"] + 2
+            or b["right"] <= a["left"] + 2
+            or a["bottom"] <= b["top"] + 2
+            or b["bottom"] <= a["top"] + 2
+        )
         assert apart, (one, other, a, b)
 
 

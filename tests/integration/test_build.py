@@ -29,8 +29,10 @@ def test_the_hosts_files_were_built_with_the_rights_of_a_docker_build(hosts_file
         built = subprocess.run(
             build_as_docker.limited(sys.executable, "-m", "sandbox", "build", "--hosts", "1"),
             env={**os.environ, "WIRE_BY_WIRE_CACHE": str(tmp_path), "SANDBOX_ACCELERATOR": "tcg"},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert built.returncode == 0, built.stdout + built.stderr
         made = (tmp_path / "wire-by-wire").iterdir()
         names = sorted(folder.name.split("-")[0] for folder in made if folder.is_dir())

@@ -66,8 +66,11 @@ def test_ipvlan_l2_carries_between_hosts(fresh):
 def test_ipvlan_l3_routes_between_hosts(fresh):
     for name, octet, other, via in (("a", 1, 2, 12), ("b", 2, 1, 11)):
         host = fresh.host(name)
-        ok(host, f"docker network create -d ipvlan --subnet 10.6.{octet}.0/24 -o parent=eth0"
-                 " -o ipvlan_mode=l3 v")  # fmt: skip
+        ok(
+            host,
+            f"docker network create -d ipvlan --subnet 10.6.{octet}.0/24 -o parent=eth0"
+            " -o ipvlan_mode=l3 v",
+        )
         ok(host, f"docker run -d --name client --network v --ip 10.6.{octet}.10 toolbox")
         # L3 mode routes by the host's own table, and sends no ARP for the containers' subnets.
         ok(host, f"ip route add 10.6.{other}.0/24 via 198.18.0.{via}")
@@ -81,8 +84,11 @@ def test_overlay_service_answers_on_its_virtual_address_through_ipvs(fresh):
     a, b = fresh.host("a"), fresh.host("b")
     make_swarm(a, b)
     ok(a, "docker network create -d overlay --attachable net")
-    ok(a, "docker service create -d --name web --network net --replicas 2"
-          " --replicas-max-per-node 1 --no-resolve-image toolbox")  # fmt: skip
+    ok(
+        a,
+        "docker service create -d --name web --network net --replicas 2"
+        " --replicas-max-per-node 1 --no-resolve-image toolbox",
+    )
     deadline = time.monotonic() + 120
     listing = "docker service ps web -f desired-state=running --format '{{.CurrentState}}'"
     while (running := a.run(listing).stdout).count("Running") < 2:

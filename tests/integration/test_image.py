@@ -39,11 +39,17 @@ MEBIBYTE = 2**20
 BASE = "/user/ada/"
 TOKEN = "a-token-of-binders"
 COMMAND = [
-    "python3", "-c", "import os, sys, jupyterlab; os.execvp('jupyter-lab', sys.argv)",
-    "--ip=0.0.0.0", "--port=8888",
-    *(f"--{name}.{option}" for name in ("NotebookApp", "ServerApp")
-      for option in (f"base_url={BASE}", f"token={TOKEN}", "trust_xheaders=True")),
-]  # fmt: skip
+    "python3",
+    "-c",
+    "import os, sys, jupyterlab; os.execvp('jupyter-lab', sys.argv)",
+    "--ip=0.0.0.0",
+    "--port=8888",
+    *(
+        f"--{name}.{option}"
+        for name in ("NotebookApp", "ServerApp")
+        for option in (f"base_url={BASE}", f"token={TOKEN}", "trust_xheaders=True")
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -136,15 +142,35 @@ def test_a_hosts_programs_run(storage, hosts):
         # The small VM is made of the kernel; a host does not boot one of its own.
         assert not [package for package in installed if "-cloud-" in package]
         for program in (
-            "dockerd", "docker", "docker-init", "containerd", "crun", "tcpdump", "nft", "iptables",
-            "ip", "bridge", "qemu-system-x86_64", "curl",
-        ):  # fmt: skip
+            "dockerd",
+            "docker",
+            "docker-init",
+            "containerd",
+            "crun",
+            "tcpdump",
+            "nft",
+            "iptables",
+            "ip",
+            "bridge",
+            "qemu-system-x86_64",
+            "curl",
+        ):
             version = "-V" if program in ("ip", "bridge") else "--version"
             assert re.search(r"\d", run(program, version)), program
         for program in (
-            "brctl", "conntrack", "dig", "ethtool", "ipvsadm", "less", "mknod", "modprobe",
-            "mount", "ping", "ps", "setsid",
-        ):  # fmt: skip
+            "brctl",
+            "conntrack",
+            "dig",
+            "ethtool",
+            "ipvsadm",
+            "less",
+            "mknod",
+            "modprobe",
+            "mount",
+            "ping",
+            "ps",
+            "setsid",
+        ):
             run("sh", "-c", f"command -v {program}")
         for module in ("agent", "attempt", "capture", "state", "vm", "vm_build"):
             run("env", f"PYTHONPATH={assets.LIB}", "python3", "-c", f"import {module}")
@@ -152,8 +178,15 @@ def test_a_hosts_programs_run(storage, hosts):
         # All of its byte code is for the Python that is there.
         kuryr_runs = "import sys; from kuryr_libnetwork import app, server; "
         site = f"{kuryr.PLACE}/site"
-        tag = run("env", f"PYTHONPATH={site}", "python3", "-W", "ignore", "-c",
-                  kuryr_runs + "print(sys.implementation.cache_tag)").split()[-1]  # fmt: skip
+        tag = run(
+            "env",
+            f"PYTHONPATH={site}",
+            "python3",
+            "-W",
+            "ignore",
+            "-c",
+            kuryr_runs + "print(sys.implementation.cache_tag)",
+        ).split()[-1]
         for path in run("find", site, "-name", "*.py").splitlines():
             compiled = Path(path).parent / f"__pycache__/{Path(path).stem}.{tag}.pyc"
             assert hosts[0].joinpath(str(compiled)[1:]).exists(), path
@@ -270,8 +303,16 @@ def code_cells(podman, course, lesson):
 def run_all(page, podman, course, lesson, tmp_path):
     """Run a lesson's cells, and return them, their errors and the most memory meanwhile."""
     # As nobody has run it, so that what is there was run here.
-    podman("exec", course, "jupyter", "nbconvert", "--clear-output", "--inplace",
-           "--log-level=ERROR", f"lessons/{lesson}")  # fmt: skip
+    podman(
+        "exec",
+        course,
+        "jupyter",
+        "nbconvert",
+        "--clear-output",
+        "--inplace",
+        "--log-level=ERROR",
+        f"lessons/{lesson}",
+    )
     assert not any(cell["execution_count"] for cell in code_cells(podman, course, lesson))
     open_lesson(page, SERVER, lesson)
     for name in ("Run", "Run All Cells"):

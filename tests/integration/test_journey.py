@@ -174,7 +174,7 @@ def test_the_second_connection_of_a_proxy_is_the_one_that_tcpdump_sees(watched):
         ("client", "203.0.113.9", {"tcp": 80}, "dropped", "198.18.0.1", "no way to 203.0.113.9"),
         ("client", OUTER, {"tcp": 8080}, "answered", "host-a/web", "its answer came back"),
     ],
-)  # fmt: skip
+)
 def test_where_it_ends(world, source, destination, protocol, outcome, place, why):
     [web] = sandbox.snapshot("a").hosts[0].container("web").endpoints
     destination = destination.replace("FRONT", web.address.rpartition(".")[0])
@@ -449,9 +449,12 @@ def test_what_cannot_be_is_said(world):
 
 def test_macvlan_containers_reach_each_other_and_not_their_host(fresh):
     a = fresh.host("a")
-    ok(a, "docker network create -d macvlan --subnet 198.18.0.0/24 --ip-range 198.18.0.64/27"
-          " -o parent=eth0 lan; for n in one two; do docker run -d --name $n --network lan toolbox;"
-          " done")  # fmt: skip
+    ok(
+        a,
+        "docker network create -d macvlan --subnet 198.18.0.0/24 --ip-range 198.18.0.64/27"
+        " -o parent=eth0 lan; for n in one two; do docker run -d --name $n --network lan toolbox;"
+        " done",
+    )
     answers(a, "docker exec one curl -s -m 5 http://two")
     there = sandbox.journey("host-a/one", "host-a/two", tcp=80)
     assert there.outcome == "answered"
@@ -490,13 +493,19 @@ def test_a_vlan_tag_comes_and_goes(fresh, tmp_path):
 def test_ipvlan_crosses_the_lan(fresh, mode):
     for name, octet, other in (("a", 1, 2), ("b", 2, 1)):
         host = fresh.host(name)
-        ok(host, f"docker network create -d ipvlan --subnet 10.6.{octet}.0/24 -o parent=eth0"
-                 f" -o ipvlan_mode={mode} v")  # fmt: skip
+        ok(
+            host,
+            f"docker network create -d ipvlan --subnet 10.6.{octet}.0/24 -o parent=eth0"
+            f" -o ipvlan_mode={mode} v",
+        )
         route = f"10.6.{other}.0/24 via 198.18.0.1{other}"
         inside = f"10.6.{other}.0/24 dev eth0"
-        ok(host, f"docker run -d --name c{octet} --network v toolbox; ip route add {route};"
-                 f" pid=$(docker inspect -f '{{{{.State.Pid}}}}' c{octet});"
-                 f" nsenter -t $pid -n ip route replace {inside}")  # fmt: skip
+        ok(
+            host,
+            f"docker run -d --name c{octet} --network v toolbox; ip route add {route};"
+            f" pid=$(docker inspect -f '{{{{.State.Pid}}}}' c{octet});"
+            f" nsenter -t $pid -n ip route replace {inside}",
+        )
     journey = sandbox.journey("host-a/c1", "host-b/c2", tcp=80)
     way = [(hop.namespace, hop.interface, hop.direction) for hop in journey.passage.leg("probe")]
     assert way[:2] == [("host-a/c1", "eth0", "out"), ("host-a", "eth0", "out")]

@@ -36,8 +36,10 @@ def alone(kit, home, *command):
     return subprocess.run(
         [*as_nobody(("--ro-bind", kit, KIT), ("--bind", home, "/tmp/home")), *command],
         env={"PATH": os.environ["PATH"], "HOME": "/tmp/home", "SANDBOX_ENGINE": "vm"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_course_is_set_up_without_a_network_and_a_lesson_runs(kit, tmp_path):

@@ -46,8 +46,9 @@ def test_peers_and_addresses_of_a_random_topology_are_those_that_ip_shows(fresh)
         a.client.networks.create(name)
     for number in range(CONTAINERS):
         first, *others = chance.sample(networks, chance.randint(1, 3))
-        container = a.client.containers.run("toolbox", "sleep infinity", name=f"c{number:02}",
-                                            detach=True, network=first)  # fmt: skip
+        container = a.client.containers.run(
+            "toolbox", "sleep infinity", name=f"c{number:02}", detach=True, network=first
+        )
         for other in others:
             a.client.networks.get(other).connect(container)
     [state] = sandbox.snapshot("a").hosts
@@ -60,15 +61,22 @@ def test_peers_and_addresses_of_a_random_topology_are_those_that_ip_shows(fresh)
     by_index = {link["ifindex"]: link["ifname"] for link in own}
     bridges = {link["ifname"]: link.get("master", "") for link in own}
     expected = {
-        (link["address"], by_index[link["link_index"]],
-         *sorted(f"{it['local']}/{it['prefixlen']}" for it in link["addr_info"]))
-        for links in theirs for link in links if link["ifname"] != "lo"
-    }  # fmt: skip
+        (
+            link["address"],
+            by_index[link["link_index"]],
+            *sorted(f"{it['local']}/{it['prefixlen']}" for it in link["addr_info"]),
+        )
+        for links in theirs
+        for link in links
+        if link["ifname"] != "lo"
+    }
     found = {
         (it.mac, it.peer.name, *sorted(it.addresses))
-        for space in state.namespaces if space.kind == "container"
-        for it in space.interfaces if it.kind == "veth"
-    }  # fmt: skip
+        for space in state.namespaces
+        if space.kind == "container"
+        for it in space.interfaces
+        if it.kind == "veth"
+    }
     assert len(theirs) == CONTAINERS
     assert found == expected
     # Docker's view of who is on which network, against the wires.
@@ -159,8 +167,9 @@ STEPS = [
     actions.create_network("shop", subnet="10.40.0.0/24", gateway="10.40.0.254"),
     actions.create_network("cellar", internal=True),
     actions.create_network("six", ipv6=True, subnet=""),
-    actions.create_network("lan", "macvlan", subnet="10.50.0.0/24", parent="eth0", vlan=30,
-                           mode="private"),
+    actions.create_network(
+        "lan", "macvlan", subnet="10.50.0.0/24", parent="eth0", vlan=30, mode="private"
+    ),
     actions.create_network("flat", "ipvlan", subnet="10.60.0.0/24", parent="eth0", mode="l3s"),
     actions.run("toolbox", name="web", network="shop", ports="8080:80, 127.0.0.1:5353:53/udp"),
     actions.run("toolbox", name="tool", command="sleep infinity"),
@@ -175,7 +184,7 @@ STEPS = [
     actions.start("alone"),
     actions.remove("bare"),
     actions.remove_network("flat"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.timeout(400)

@@ -39,8 +39,14 @@ def cell(line, text):
 
 
 def run(code, **options):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          check=False, timeout=120, **options)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        **options,
+    )
 
 
 def test_hosts_have_names_addresses_and_the_toolbox(sandbox_up):
@@ -85,8 +91,11 @@ def test_internet_opens_the_way_to_this_machines_resolver(sandbox_up, own):
 
 
 def test_no_name_server_nor_name_of_the_machine_that_built_it_is_on_a_host(sandbox_up):
-    said = ok(sandbox_up.host("a"), "cat /etc/resolv.conf; docker run --rm toolbox cat"
-              " /etc/resolv.conf; tar -tf /usr/share/wire-by-wire/toolbox.tar")  # fmt: skip
+    said = ok(
+        sandbox_up.host("a"),
+        "cat /etc/resolv.conf; docker run --rm toolbox cat"
+        " /etc/resolv.conf; tar -tf /usr/share/wire-by-wire/toolbox.tar",
+    )
     assert set(re.findall(r"[0-9]+(?:\.[0-9]+){3}", said)) == {"127.0.0.11", plan.LAN_GATEWAY}
     assert not re.search("etc/(resolv.conf|hostname)", said.partition("./\n")[2])
 
@@ -151,8 +160,10 @@ def test_reset_forgets_what_the_learner_did(fresh):
 
 
 def test_a_killed_kernel_finds_its_hosts_again(fresh):
-    code = ("import sandbox, os, signal; sandbox.up(2).host('a').run('touch /root/mark');"
-            " os.kill(os.getpid(), signal.SIGKILL)")  # fmt: skip
+    code = (
+        "import sandbox, os, signal; sandbox.up(2).host('a').run('touch /root/mark');"
+        " os.kill(os.getpid(), signal.SIGKILL)"
+    )
     assert run(code).returncode == -signal.SIGKILL
     assert sandbox.up(2).host("a").run("ls /root").stdout == "mark\n"
 
@@ -161,9 +172,12 @@ def test_a_terminal_with_another_environment_finds_the_same_sandbox(fresh):
     pid = VMEngine().state(fresh.id).pid
     with tempfile.TemporaryDirectory(prefix="w") as folder:
         up = subprocess.run(
-            [sys.executable, "-m", "sandbox", "up"], capture_output=True, text=True, check=False,
+            [sys.executable, "-m", "sandbox", "up"],
+            capture_output=True,
+            text=True,
+            check=False,
             env={**os.environ, "XDG_RUNTIME_DIR": folder, "TMPDIR": folder},
-        )  # fmt: skip
+        )
         assert up.returncode == 0, up.stderr
         assert not [*Path(folder).rglob("*.sock")]
     assert VMEngine().state(fresh.id).pid == pid
@@ -274,8 +288,9 @@ def test_a_cgroup_hands_on_its_controllers_while_its_processes_fork(sandbox_up):
 
 def test_two_ups_at_once_give_one_sandbox(own):
     id, found = own(), []
-    threads = [threading.Thread(target=lambda: found.append(sandbox.up(2, id=id)))
-               for _ in range(2)]  # fmt: skip
+    threads = [
+        threading.Thread(target=lambda: found.append(sandbox.up(2, id=id))) for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -354,11 +369,19 @@ finally:
 """
     (tmp_path / "cache").mkdir()
     result = subprocess.run(
-        ["unshare", "--mount", *(["--user", "--map-root-user"] if os.getuid() else []),
-         sys.executable, "-c", script],
+        [
+            "unshare",
+            "--mount",
+            *(["--user", "--map-root-user"] if os.getuid() else []),
+            sys.executable,
+            "-c",
+            script,
+        ],
         env={**os.environ, "WIRE_BY_WIRE_CACHE": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "could not be written" in result.stderr, result.stderr
     assert "make room there" in result.stderr
     assert "snapshot-" not in result.stdout
@@ -425,11 +448,23 @@ def test_a_disk_that_fills_under_the_hosts_is_named_and_work_goes_on_with_room(s
         cache = Path(private, "cache")
         cache.mkdir()
         result = subprocess.run(
-            ["unshare", "--mount", *(["--user", "--map-root-user"] if os.getuid() else []),
-             sys.executable, "-c", FILLS, cache, own(), base, folder],
+            [
+                "unshare",
+                "--mount",
+                *(["--user", "--map-root-user"] if os.getuid() else []),
+                sys.executable,
+                "-c",
+                FILLS,
+                cache,
+                own(),
+                base,
+                folder,
+            ],
             env={**os.environ, "WIRE_BY_WIRE_CACHE": str(cache), "TMPDIR": private},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         said = f"The disk at {cache.resolve()} is full, so the sandbox has stopped."
         assert result.stdout == (
             f"told {[said] * 3}\nstatus {said}\ndoctor {said}\nquick True\n"

@@ -49,9 +49,16 @@ def classroom(tmp_path):
 
 def command(folder):
     return [
-        sys.executable, "-m", "sandbox.labs", "grade-all", str(folder / "submitted"),
-        "--out", str(folder / "graded"), "-j", "2",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "sandbox.labs",
+        "grade-all",
+        str(folder / "submitted"),
+        "--out",
+        str(folder / "graded"),
+        "-j",
+        "2",
+    ]
 
 
 def test_a_class_is_graded_and_gone_on_with(classroom):
@@ -64,8 +71,10 @@ def test_a_class_is_graded_and_gone_on_with(classroom):
     with (classroom / "graded" / "grades.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(it["student"], it["earned"]) for it in rows] == [
-        ("ada", "110"), ("grace", "0"), ("linus", ""),
-    ]  # fmt: skip
+        ("ada", "110"),
+        ("grace", "0"),
+        ("linus", ""),
+    ]
     report = classroom / "graded" / "ada" / LAB / "report.json"
     assert json.loads(report.read_text())["earned"] == 110
     written = report.stat().st_mtime_ns
@@ -97,11 +106,15 @@ def pod(command, folder):
     return subprocess.Popen(
         [*as_nobody(*binds), *command],
         env={
-            "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}", "HOME": "/tmp",
-            "WIRE_BY_WIRE_CACHE": str(cache), "SANDBOX_ENGINE": "vm",
+            "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
+            "HOME": "/tmp",
+            "WIRE_BY_WIRE_CACHE": str(cache),
+            "SANDBOX_ENGINE": "vm",
         },
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def test_the_pods_of_a_job_grade_a_class_without_privileges(classroom):

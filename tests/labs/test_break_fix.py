@@ -41,9 +41,14 @@ def look(hosts, conditions, start, settle):
 # That of dockerd is the one below. `make test-all` has them all.
 @pytest.mark.parametrize(
     "word",
-    [word if word in ("dns", "mtu", "vxlan") else pytest.param(word, marks=pytest.mark.exhaustive)
-     for word in lab.CAUSES if word != "dockerd"],
-)  # fmt: skip
+    [
+        word
+        if word in ("dns", "mtu", "vxlan")
+        else pytest.param(word, marks=pytest.mark.exhaustive)
+        for word in lab.CAUSES
+        if word != "dockerd"
+    ],
+)
 def test_a_fault_breaks_a_call_and_its_repair_leaves_nothing(sandbox_up, facts, word):
     it = replace(facts, fault=word)
     start = snapshot_of(read_raw(sandbox_up))

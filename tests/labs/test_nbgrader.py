@@ -20,11 +20,14 @@ pytestmark = [pytest.mark.timeout(600)]
 
 def nbgrader(course, *words):
     done = subprocess.run(
-        [sys.executable, "-m", "nbgrader", *words], cwd=course, check=False,
-        capture_output=True, text=True,
+        [sys.executable, "-m", "nbgrader", *words],
+        cwd=course,
+        check=False,
+        capture_output=True,
+        text=True,
         # nbgrader calls alembic by its name.
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 

@@ -17,11 +17,24 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 def nbval(notebook, root=ROOT, python=sys.executable):
     """The command that runs a notebook of the course in root, and compares its outputs."""
     return [
-        str(python), "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-q", "-rN", "--color=no",
-        f"--nbval-cell-timeout={240 * WORKERS}", "--nbval-current-env",
+        str(python),
+        "-m",
+        "pytest",
+        "--nbval",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "-rN",
+        "--color=no",
+        f"--nbval-cell-timeout={240 * WORKERS}",
+        "--nbval-current-env",
         f"--nbval-sanitize-with={root}/tests/lessons/sanitize.cfg",
-        "-o", "addopts=", "-c", "/dev/null", str(notebook),
-    ]  # fmt: skip
+        "-o",
+        "addopts=",
+        "-c",
+        "/dev/null",
+        str(notebook),
+    ]
 
 
 def compare(notebook, checks=CHECKS):
@@ -32,9 +45,12 @@ def compare(notebook, checks=CHECKS):
     """
     result = subprocess.run(
         [*nbval(notebook), "-p", "text_first", "-p", "between_cells", "--checks", str(checks)],
-        capture_output=True, text=True, cwd=ROOT, check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
         env={**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{ROOT}"},
-    )  # fmt: skip
+    )
     return result.stdout + result.stderr, result.returncode == 0 and "passed" in result.stdout
 
 
@@ -58,9 +74,10 @@ def written(path, *cells):
 
 def test_what_is_checked_between_cells_is_made_where_it_belongs_and_can_fail(tmp_path):
     marks = tmp_path / "marks"
-    lesson = written(tmp_path / "lesson.ipynb", *(
-        f"open({str(marks)!r}, 'a').write('{number}'); None" for number in range(3)
-    ))  # fmt: skip
+    lesson = written(
+        tmp_path / "lesson.ipynb",
+        *(f"open({str(marks)!r}, 'a').write('{number}'); None" for number in range(3)),
+    )
     made = (
         "import sandbox\n"
         "from pathlib import Path\n"

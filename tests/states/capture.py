@@ -30,15 +30,21 @@ SCENARIOS = {
         ("a", "docker run -d --name alone --network none toolbox sleep infinity"),
         ("a", "docker network create -d macvlan --subnet 10.5.0.0/24 -o parent=eth0.10 tagged"),
         ("a", "docker run -d --name mac --network tagged --ip 10.5.0.11 toolbox"),
-        ("a", "docker network create -d ipvlan --subnet 10.6.0.0/24 -o parent=eth0"
-              " -o ipvlan_mode=l3 routed"),
+        (
+            "a",
+            "docker network create -d ipvlan --subnet 10.6.0.0/24 -o parent=eth0"
+            " -o ipvlan_mode=l3 routed",
+        ),
         ("a", "docker run -d --name ipv --network routed --ip 10.6.0.11 toolbox"),
         ("a", "ip netns add blue; ip link add v0 type veth peer name v1 netns blue"),
         ("a", "ip address add 10.9.0.1/24 dev v0; ip link set v0 up"),
         ("a", "ip netns exec blue ip address add 10.9.0.2/24 dev v1"),
         ("a", "iptables -I DOCKER-USER -p tcp -m conntrack --ctorigdstport 8080 -j DROP"),
-        ("a", "nft add table inet mine; nft add chain inet mine watch; "
-              "nft add rule inet mine watch tcp dport '{ 22, 80 }' counter drop"),
+        (
+            "a",
+            "nft add table inet mine; nft add chain inet mine watch; "
+            "nft add rule inet mine watch tcp dport '{ 22, 80 }' counter drop",
+        ),
     ],
     "overlay": [
         ("a", "docker swarm init --advertise-addr 198.18.0.11"),
@@ -46,10 +52,13 @@ SCENARIOS = {
         ("a", "docker network create -d overlay --attachable --subnet 10.7.0.0/24 span"),
         ("a", "docker run -d --name left --network span toolbox"),
         ("b", "docker run -d --name right --network span toolbox"),
-        ("a", "docker service create -q --name shop --network span"
-              " --constraint node.hostname==host-a toolbox"),
+        (
+            "a",
+            "docker service create -q --name shop --network span"
+            " --constraint node.hostname==host-a toolbox",
+        ),
     ],
-}  # fmt: skip
+}
 
 
 def build(box, scenario):

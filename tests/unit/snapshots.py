@@ -21,9 +21,13 @@ def interface(namespace, name, index, kind="veth", *, addresses=(), **more):
     """An interface that is up; its MAC follows from its number."""
     given = {"mac": f"02:42:ac:11:00:{index:02x}", "mtu": 1500, "state": "UP", "enabled": True}
     return Interface(
-        namespace=namespace, name=name, index=index, kind=kind, addresses=tuple(addresses),
+        namespace=namespace,
+        name=name,
+        index=index,
+        kind=kind,
+        addresses=tuple(addresses),
         **{**given, **more},
-    )  # fmt: skip
+    )
 
 
 def default_route(gateway, device="eth0"):
@@ -38,21 +42,32 @@ def network(host, name, driver, subnet="", **more):
 
 def endpoint(name, address, device="eth0", **more):
     given = {
-        "id": "e" * 64, "address6": "", "mac": "02:42:ac:11:00:02", "aliases": (), "names": (),
+        "id": "e" * 64,
+        "address6": "",
+        "mac": "02:42:ac:11:00:02",
+        "aliases": (),
+        "names": (),
         "gateway": address.rsplit(".", 1)[0] + ".1" if address else "",
-    }  # fmt: skip
+    }
     return Endpoint(network=name, address=address, interface=device, **{**given, **more})
 
 
 def container(host, name, endpoints=(), *, state="running", mode="bridge", **more):
     given = {
-        "id": (name.encode().hex() * 32)[:64], "image": "toolbox", "command": "serve",
-        "hostname": name, "namespace": f"{host}/{name}" if state == "running" else "",
-    }  # fmt: skip
+        "id": (name.encode().hex() * 32)[:64],
+        "image": "toolbox",
+        "command": "serve",
+        "hostname": name,
+        "namespace": f"{host}/{name}" if state == "running" else "",
+    }
     return Container(
-        host=host, name=name, state=state, network_mode=mode, endpoints=tuple(endpoints),
+        host=host,
+        name=name,
+        state=state,
+        network_mode=mode,
+        endpoints=tuple(endpoints),
         **{**given, **more},
-    )  # fmt: skip
+    )
 
 
 class Host:
@@ -88,9 +103,12 @@ class Host:
         outer = outer or self.name
         end = f"{self.veth[:-2]}{self.index:02x}"
         self.link(
-            space, device, "veth", addresses=(address,) if address else (),
+            space,
+            device,
+            "veth",
+            addresses=(address,) if address else (),
             peer=InterfaceRef(outer, end),
-        )  # fmt: skip
+        )
         self.link(outer, end, "veth", master=bridge, peer=InterfaceRef(space, device))
 
     def run(self, name, *places, published=(), state="running", mode="bridge"):
@@ -108,21 +126,33 @@ class Host:
 
     def state(self, **more):
         given = {
-            "engine": "28.5.2", "swarm": "inactive", "node": "", "manager": False, "unread": "",
-        }  # fmt: skip
+            "engine": "28.5.2",
+            "swarm": "inactive",
+            "node": "",
+            "manager": False,
+            "unread": "",
+        }
         spaces = tuple(
             Namespace(
-                id=space, host=self.name, kind=kind, inode=4026531840 + number,
-                containers=containers, interfaces=tuple(self.interfaces.get(space, ())),
+                id=space,
+                host=self.name,
+                kind=kind,
+                inode=4026531840 + number,
+                containers=containers,
+                interfaces=tuple(self.interfaces.get(space, ())),
                 routes=tuple(self.routes.get(space, ())),
                 forwarding=tuple(self.forwarding.get(space, ())),
             )
             for number, (space, (kind, containers)) in enumerate(self.kinds.items())
-        )  # fmt: skip
+        )
         return HostState(
-            name=self.name, address=self.address, networks=tuple(self.networks),
-            containers=tuple(self.containers), namespaces=spaces, **{**given, **more},
-        )  # fmt: skip
+            name=self.name,
+            address=self.address,
+            networks=tuple(self.networks),
+            containers=tuple(self.containers),
+            namespaces=spaces,
+            **{**given, **more},
+        )
 
 
 PUBLISHED = Published("tcp", "0.0.0.0", 8080, 80), Published("tcp", "::", 8080, 80)
@@ -158,9 +188,8 @@ def everything():
         overlay(host, (b if host is a else a).address)
     a.bridge("shop", subnet="172.18.0.0/24", device="br-323322e22ed2")
     a.link(
-        "host-a", "eth0.10", "vlan", vlan=10, parent=InterfaceRef("host-a", "eth0"),
-        addresses=(),
-    )  # fmt: skip
+        "host-a", "eth0.10", "vlan", vlan=10, parent=InterfaceRef("host-a", "eth0"), addresses=()
+    )
     a.bridge("wire10", "macvlan", "10.10.0.0/24", "eth0.10", options={"parent": "eth0.10"})
     a.run(
         "web",
@@ -180,18 +209,26 @@ def everything():
     a.run("old", ("bridge", "", "", ""), state="exited")
     a.run("lan-client", ("wire10", "10.10.0.2/24", "eth0", ""), mode="wire10")
     a.link(
-        "host-a/lan-client", "eth0", "macvlan", mode="bridge", addresses=("10.10.0.2/24",),
+        "host-a/lan-client",
+        "eth0",
+        "macvlan",
+        mode="bridge",
+        addresses=("10.10.0.2/24",),
         parent=InterfaceRef("host-a", "eth0.10"),
-    )  # fmt: skip
+    )
     a.space("host-a/netns:blue", "named")
     a.plug("host-a/netns:blue", "veth-blue", "172.17.0.99/16", "docker0")
     a.link("host-a", "tap0", "tun", master="docker0")
     b.bridge("l3", "ipvlan", "10.30.0.0/24", "eth0", options={"ipvlan_mode": "l3"})
     b.run("routed", ("l3", "10.30.0.2/24", "eth0", ""), mode="l3")
     b.link(
-        "host-b/routed", "eth0", "ipvlan", mode="l3", addresses=("10.30.0.2/24",),
+        "host-b/routed",
+        "eth0",
+        "ipvlan",
+        mode="l3",
+        addresses=("10.30.0.2/24",),
         parent=InterfaceRef("host-b", "eth0"),
-    )  # fmt: skip
+    )
     a.run("task1", ("mesh", "10.0.1.3/24", "eth0", ""), mode="mesh")
     b.run("task2", ("mesh", "10.0.1.4/24", "eth0", ""), mode="mesh")
     a.plug("host-a/task1", "eth0", "10.0.1.3/24", "br0", "host-a/overlay:mesh")

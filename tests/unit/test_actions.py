@@ -24,8 +24,10 @@ from sandbox.hosts.actions import Refused
         (lambda: actions.create_network("shop", subnet="10.0.0.1/24"), "subnet"),
         (lambda: actions.create_network("shop", gateway="10.0.0.1"), "subnet"),
         (lambda: actions.create_network("shop", subnet="10.0.0.0/24", gateway="x"), "gateway"),
-        (lambda: actions.create_network("shop", subnet="10.0.0.0/24", gateway="10.1.0.1"),
-         "gateway"),
+        (
+            lambda: actions.create_network("shop", subnet="10.0.0.0/24", gateway="10.1.0.1"),
+            "gateway",
+        ),
         (lambda: actions.create_network("lan", "macvlan", parent="eth0", vlan=4095), "vlan"),
         (lambda: actions.create_network("lan", "macvlan", vlan=10), "parent"),
         (lambda: actions.remove_network(""), "network"),
@@ -42,7 +44,7 @@ from sandbox.hosts.actions import Refused
         (lambda: actions.run_in_vm(" "), "vm_command"),
         (lambda: actions.run_in_vm("-x"), "vm_command"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_request_is_refused_at_its_field(ask, field):
     with pytest.raises(Refused) as refused:
         ask()
@@ -53,15 +55,26 @@ def test_a_bad_request_is_refused_at_its_field(ask, field):
 @pytest.mark.parametrize(
     ("action", "command"),
     [
-        (actions.run("toolbox", name="web", network="shop", ports="8080:80, 53:53/udp"),
-         "docker run -d --name web --network shop -p 8080:80 -p 53:53/udp toolbox"),
-        (actions.run("toolbox", command="sh -c 'echo a b'"),
-         "docker run -d toolbox sh -c 'echo a b'"),
-        (actions.create_network("lan", "macvlan", parent="eth0", vlan=10, mode="private"),
-         "docker network create -d macvlan -o parent=eth0.10 -o macvlan_mode=private lan"),
-        (actions.create_network("span", "overlay"),
-         "docker network create -d overlay --attachable span"),
-        (actions.curl("web", "fd00::1", 8080), "docker exec web curl -sS -m 3 'http://[fd00::1]:8080'"),
+        (
+            actions.run("toolbox", name="web", network="shop", ports="8080:80, 53:53/udp"),
+            "docker run -d --name web --network shop -p 8080:80 -p 53:53/udp toolbox",
+        ),
+        (
+            actions.run("toolbox", command="sh -c 'echo a b'"),
+            "docker run -d toolbox sh -c 'echo a b'",
+        ),
+        (
+            actions.create_network("lan", "macvlan", parent="eth0", vlan=10, mode="private"),
+            "docker network create -d macvlan -o parent=eth0.10 -o macvlan_mode=private lan",
+        ),
+        (
+            actions.create_network("span", "overlay"),
+            "docker network create -d overlay --attachable span",
+        ),
+        (
+            actions.curl("web", "fd00::1", 8080),
+            "docker exec web curl -sS -m 3 'http://[fd00::1]:8080'",
+        ),
         (actions.remove("web"), "docker rm -f web"),
         # A network may be called anything but "".
         (actions.create_network("x"), "docker network create -d bridge x"),
@@ -72,7 +85,7 @@ def test_a_bad_request_is_refused_at_its_field(ask, field):
         (actions.shell("web"), "docker exec -it web sh"),
         (actions.disconnect("shop", "web"), "docker network disconnect shop web"),
     ],
-)  # fmt: skip
+)
 def test_an_action_says_the_docker_command_that_does_the_same(action, command):
     assert str(action) == command
 

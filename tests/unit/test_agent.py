@@ -107,8 +107,9 @@ def test_interrupt_reaches_the_command(host):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        host.stream(["bash", "-c", "trap 'echo caught; exit' INT; echo ready; sleep 30 & wait"],
-                    output)  # fmt: skip
+        host.stream(
+            ["bash", "-c", "trap 'echo caught; exit' INT; echo ready; sleep 30 & wait"], output
+        )
     assert b"caught" in b"".join(seen)
 
 
@@ -123,11 +124,17 @@ def test_a_command_that_reads_a_part_or_nothing_ends_as_it_likes(host):
     long = bytes(10**6)
     for _ in range(30):
         assert host.stream(["true"], print, stdin=long, timeout=10) == 0
-    assert host.stream(["bash", "-c", "exec <&-; sleep 0.3; exit 3"], print, stdin=long,
-                       timeout=10) == 3  # fmt: skip
+    assert (
+        host.stream(["bash", "-c", "exec <&-; sleep 0.3; exit 3"], print, stdin=long, timeout=10)
+        == 3
+    )
     came = bytearray()
-    assert host.stream(["head", "-c", "70000"], lambda _, data: came.extend(data), stdin=long,
-                       timeout=10) == 0  # fmt: skip
+    assert (
+        host.stream(
+            ["head", "-c", "70000"], lambda _, data: came.extend(data), stdin=long, timeout=10
+        )
+        == 0
+    )
     assert len(came) == 70000
 
 
@@ -137,8 +144,11 @@ def test_a_command_that_never_reads_its_input_hears_its_caller(host, tmp_path, h
         raise KeyboardInterrupt if how == "interrupts" else SystemExit
 
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        host.stream(["bash", "-c", f"echo $$ > {tmp_path}/pid; echo ready; exec sleep 60"], output,
-                    stdin=bytes(10**6))  # fmt: skip
+        host.stream(
+            ["bash", "-c", f"echo $$ > {tmp_path}/pid; echo ready; exec sleep 60"],
+            output,
+            stdin=bytes(10**6),
+        )
     pid = (tmp_path / "pid").read_text().strip()
     until("it has ended", lambda: not os.path.exists(f"/proc/{pid}/exe"), 5)
 
@@ -254,9 +264,14 @@ def test_a_tap_whose_interface_is_gone_has_no_name(tmp_path):
     (tmp_path / "fd").mkdir()
     (tmp_path / "fdinfo").mkdir()
     for number, (device, info) in enumerate(
-        [("/dev/net/tun", "pos:\t0\niff:\t\n"), ("/dev/net/tun", "iff:\ttap0\n"),
-         ("/dev/tap12", ""), ("socket:[1]", ""), ("/dev/tap", "")]
-    ):  # fmt: skip
+        [
+            ("/dev/net/tun", "pos:\t0\niff:\t\n"),
+            ("/dev/net/tun", "iff:\ttap0\n"),
+            ("/dev/tap12", ""),
+            ("socket:[1]", ""),
+            ("/dev/tap", ""),
+        ]
+    ):
         (tmp_path / "fd" / str(number)).symlink_to(device)
         (tmp_path / "fdinfo" / str(number)).write_text(info)
     assert state.read_taps(tmp_path) == (["tap0"], [12])

@@ -72,8 +72,7 @@ def test_two_builders_build_once(cache):
     with (cache_dir() / "build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         results = []
-        threads = [threading.Thread(target=lambda: results.append(build(folder)))
-                   for _ in range(2)]  # fmt: skip
+        threads = [threading.Thread(target=lambda: results.append(build(folder))) for _ in range(2)]
         for thread in threads:
             thread.start()
         fcntl.flock(lock, fcntl.LOCK_UN)

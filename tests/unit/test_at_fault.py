@@ -80,7 +80,7 @@ def fails(_scene):
         (holds("w", fails, places=["client", "web"], at_fault=lambda _: ["host-b"]), ["host-b"]),
         (has_route("client", "10.0.0.0/8"), []),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_at_fault_and_not_what_is_right(condition, at_fault):
     found = looked(condition, lesson_hosts())
     assert (found.state, [*found.at_fault]) == (FAILED, at_fault)
@@ -94,13 +94,21 @@ def test_what_holds_has_nothing_at_fault():
 
 @pytest.mark.parametrize(
     "condition",
-    [reaches("client", "host-a/api"), isolated("client", "host-a/api"),
-     source_seen("client", "host-a/api", is_="10.0.0.1"), resolves("host-a/api", "web"),
-     published("a", 80, by="host-a/api"), same_l2("client", "host-a/api"),
-     has_mac("host-a/api"), has_route("host-a/api", "default"), survives_restart("host-a/api"),
-     firewall_drops("client", "host-a/api"), shares_parent_mac("host-a/api")],
+    [
+        reaches("client", "host-a/api"),
+        isolated("client", "host-a/api"),
+        source_seen("client", "host-a/api", is_="10.0.0.1"),
+        resolves("host-a/api", "web"),
+        published("a", 80, by="host-a/api"),
+        same_l2("client", "host-a/api"),
+        has_mac("host-a/api"),
+        has_route("host-a/api", "default"),
+        survives_restart("host-a/api"),
+        firewall_drops("client", "host-a/api"),
+        shares_parent_mac("host-a/api"),
+    ],
     ids=lambda it: it.wanted,
-)  # fmt: skip
+)
 def test_a_container_that_does_not_run_is_at_fault(condition):
     hosts = lesson_hosts(containers=stopped("api"))
     at_fault = condition.at_fault(Scene("none", {}, Snapshot(1.0, "", hosts)))
@@ -127,8 +135,9 @@ def test_each_thing_at_fault_is_red_by_itself():
     found = Finding(FAILED, "w", "s", ("api", "web"), ("host-a/network:shop", "host-a/web"))
     session._report = Report(LAB, "ada", (TaskResult("one", 10, (found,)),), 1.0)
     assert [it.nodes for it in session.marks(snapshots.lesson())] == [
-        ("host-a/network:shop",), ("host-a/web",),
-    ]  # fmt: skip
+        ("host-a/network:shop",),
+        ("host-a/web",),
+    ]
     for detail in ("simple", "full"):
         graph = mark(build(snapshots.lesson(), detail), session.marks(snapshots.lesson()))
         assert {it.id for it in graph.nodes if it.change == "wrong"} == {*found.at_fault}

@@ -41,10 +41,24 @@ CALLS = {
     "restore_progress": (sandbox.restore_progress, [5, None, b"x", "", "nosuch", "/proc"]),
     "%%host": (
         lambda it: cell.run_cell(it, "ls\n", print),
-        ["", "a b", "a --head", "a --head x", "a --head -1", "a --head 0", "a --head ²", "'",
-         "a --save", "a --save ''", "a --save '\0'", "a --expect-failure=1", "--help", "a 'b"],
+        [
+            "",
+            "a b",
+            "a --head",
+            "a --head x",
+            "a --head -1",
+            "a --head 0",
+            "a --head ²",
+            "'",
+            "a --save",
+            "a --save ''",
+            "a --save '\0'",
+            "a --expect-failure=1",
+            "--help",
+            "a 'b",
+        ],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.usefixtures("cache")

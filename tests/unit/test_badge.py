@@ -26,10 +26,12 @@ def test_the_badge_opens_the_first_lesson():
         ("https://x-access-token:SECRET@github.com/ada/wires", "gh/ada/wires/main"),
         ("https://SECRET@gitlab.com/ada/wires", "gl/ada%2Fwires/main"),
         ("https://gitlab.com/net/ada/wires", "gl/net%2Fada%2Fwires/main"),
-        ("ssh://git@git.example.org:2222/ada/wires.git",
-         "git/https%3A%2F%2Fgit.example.org%2Fada%2Fwires/main"),
+        (
+            "ssh://git@git.example.org:2222/ada/wires.git",
+            "git/https%3A%2F%2Fgit.example.org%2Fada%2Fwires/main",
+        ),
     ],
-)  # fmt: skip
+)
 def test_it_leads_to_where_the_clone_is_from(url, place):
     assert badge.place(url, "main") == place
     said = badge.led((ROOT / "README.md").read_text(), place)

@@ -177,9 +177,16 @@ def test_what_is_installed_depends_on_the_files_in_that_folder(cache, tmp_path, 
         (tmp_path / "bin" / program).symlink_to(shutil.which(program))
     said = subprocess.run(
         [shutil.which("sh"), "-x", "scripts/system-packages"],
-        env={"PATH": str(tmp_path / "bin"), "HOME": "/nowhere", "SANDBOX_ENGINE": "vm",
-             "WIRE_BY_WIRE_CACHE": str(named), "PYTHON": "true"},
-        capture_output=True, text=True, check=False,
-    ).stderr  # fmt: skip
+        env={
+            "PATH": str(tmp_path / "bin"),
+            "HOME": "/nowhere",
+            "SANDBOX_ENGINE": "vm",
+            "WIRE_BY_WIRE_CACHE": str(named),
+            "PYTHON": "true",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stderr
     assert "need qemu-img" in said
     assert "need mmdebstrap" not in said

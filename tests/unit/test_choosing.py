@@ -19,8 +19,12 @@ def drivers(table, fact, value):
 
 def test_only_where_it_has_an_interface_there_does_host_a_reach_its_own_container(table):
     assert drivers(table, "host-a itself", "no") == {
-        "none", "overlay", "macvlan", "ipvlan", "ipvlan l3",
-    }  # fmt: skip
+        "none",
+        "overlay",
+        "macvlan",
+        "ipvlan",
+        "ipvlan l3",
+    }
 
 
 def test_names_cross_hosts_on_an_overlay_alone(table):

@@ -53,10 +53,22 @@ def test_bad_words_are_one_message(capsys, run, words):
 def ran(command, module="sandbox", shell="exec", **environ):
     """How the command ends in a shell, and what it says there on standard error."""
     found = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command.replace("RUN", f'{shell} "$@"'), "bash",
-         sys.executable, "-m", module],
-        env={**os.environ, **environ}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            "bash",
+            "-o",
+            "pipefail",
+            "-c",
+            command.replace("RUN", f'{shell} "$@"'),
+            "bash",
+            sys.executable,
+            "-m",
+            module,
+        ],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "Traceback" not in found.stderr
     assert "ignored" not in found.stderr
     return found.returncode, found.stderr
@@ -100,9 +112,14 @@ def test_all_streams_closed_change_nothing_in_either_command(buffered, module):
 
 @pytest.mark.usefixtures("sockets")
 @pytest.mark.parametrize(
-    "place", ["mkdir gone; cd gone; rmdir ../gone;", "cd /proc;", "unset HOME TERM;",
-              "export LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0;"],
-)  # fmt: skip
+    "place",
+    [
+        "mkdir gone; cd gone; rmdir ../gone;",
+        "cd /proc;",
+        "unset HOME TERM;",
+        "export LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0;",
+    ],
+)
 def test_an_odd_place_changes_nothing(tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)
     assert ran(f"{place} RUN status") == (1, "")

@@ -55,8 +55,11 @@ def test_counters_neighbours_and_learned_addresses_are_no_change(new):
 def test_a_veth_pair_is_one_sentence_that_names_both_ends(bridge):
     before = with_containers(bridge, "client", "guest", "later")
     said = changes(before, only(bridge))
-    [pair] = [text for group, sign, text in said if (group, sign) == ("links", "+") and
-              "eth0 of web" in text]  # fmt: skip
+    [pair] = [
+        text
+        for group, sign, text in said
+        if (group, sign) == ("links", "+") and "eth0 of web" in text
+    ]
     plug = bridge.namespaces[[it.id for it in bridge.namespaces].index("host-a/web")]
     assert pair == f"veth pair {plug.interface('eth0').peer.name} (port of docker0) ↔ eth0 of web"
     assert ("namespaces", "+", "a network namespace: web's") in said
@@ -77,8 +80,9 @@ def with_containers(host, *names):
     namespaces = []
     for space in host.namespaces:
         if space.id in spaces:
-            left = tuple(it for it in space.interfaces
-                         if it.peer is None or it.peer.namespace in spaces)  # fmt: skip
+            left = tuple(
+                it for it in space.interfaces if it.peer is None or it.peer.namespace in spaces
+            )
             namespaces.append(dataclasses.replace(space, interfaces=left))
     return only(dataclasses.replace(host, containers=kept, namespaces=tuple(namespaces)))
 
@@ -142,9 +146,10 @@ def test_the_text_has_a_heading_a_host_and_a_label_a_group(bridge):
     assert text.splitlines()[0] == "What changed on host-a:"
     labels = [line[:12].strip() for line in text.splitlines()[1:]]
     assert [label for label in labels if label] == [
-        group for group in GROUPS if group in ("docker", "namespaces", "links", "addresses",
-                                               "routes", "names")
-    ]  # fmt: skip
+        group
+        for group in GROUPS
+        if group in ("docker", "namespaces", "links", "addresses", "routes", "names")
+    ]
 
 
 @pytest.mark.parametrize("scenario", list(capture.SCENARIOS))
@@ -165,20 +170,26 @@ def test_the_way_back_undoes_the_way_there(scenario):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80",
-         "DNAT tcp 8080 → 172.17.0.2:80, not in by docker0"),
-        ("-s 172.18.0.0/24 ! -o br-1 -j MASQUERADE",
-         "MASQUERADE from 172.18.0.0/24, not out by br-1"),
+        (
+            "! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80",
+            "DNAT tcp 8080 → 172.17.0.2:80, not in by docker0",
+        ),
+        (
+            "-s 172.18.0.0/24 ! -o br-1 -j MASQUERADE",
+            "MASQUERADE from 172.18.0.0/24, not out by br-1",
+        ),
         ("-d 172.17.0.2/32 ! -i docker0 -j DROP", "DROP to 172.17.0.2, not in by docker0"),
-        ("-o br-1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-         "ACCEPT out by br-1, state RELATED,ESTABLISHED"),
+        (
+            "-o br-1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            "ACCEPT out by br-1, state RELATED,ESTABLISHED",
+        ),
         ("-j DOCKER-USER", "go to DOCKER-USER"),
         ("-m owner --uid-owner 0 -j ACCEPT", "-m owner --uid-owner 0 -j ACCEPT"),
         ("! -p tcp -j DROP", "! -p tcp -j DROP"),
         ('-m comment --comment "a b" -j DROP', '-m comment --comment "a b" -j DROP'),
         ("tcp dport 80 drop", "tcp dport 80 drop"),
     ],
-)  # fmt: skip
+)
 def test_a_rule_in_words(text, said):
     assert describe(Rule("ip", "filter", "X", text, "")) == said
 

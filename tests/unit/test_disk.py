@@ -23,9 +23,11 @@ def program(number):
 @pytest.mark.parametrize("failed", [system, program])
 @pytest.mark.parametrize(
     ("number", "what"),
-    [(errno.ENOSPC, "The disk at .* is full, so no start."),
-     (errno.EDQUOT, ".* cannot be written to, so no start.")],
-)  # fmt: skip
+    [
+        (errno.ENOSPC, "The disk at .* is full, so no start."),
+        (errno.EDQUOT, ".* cannot be written to, so no start."),
+    ],
+)
 def test_a_full_disk_and_a_full_quota_are_told_with_where_and_what_to_do(
     tmp_path, failed, number, what
 ):

@@ -16,9 +16,7 @@ FOUND = Comparison(
 
 
 def test_the_table_has_a_column_for_each_driver():
-    assert str(FOUND) == (
-        "|  | bridge | none |\n| --- | --- | --- |\n| MTU | 1500 | none |"
-    )  # fmt: skip
+    assert str(FOUND) == ("|  | bridge | none |\n| --- | --- | --- |\n| MTU | 1500 | none |")
 
 
 def test_what_would_end_a_cell_of_the_table_does_not():

@@ -54,8 +54,9 @@ def test_a_pod_is_within_the_restricted_pod_security_standard(made):
     assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
-    }  # fmt: skip
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
     assert not pod["automountServiceAccountToken"]
 
 

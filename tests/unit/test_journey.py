@@ -52,14 +52,25 @@ def back(frame, flags="SA"):
 def sights(*seen):
     """seen: (namespace, interface, kind, frame), a microsecond apart."""
     return [
-        Sight(space, name, kind, 1_000_000 + 1000 * number, None, bytes(frame),
-              dissect(bytes(frame)))
+        Sight(
+            space, name, kind, 1_000_000 + 1000 * number, None, bytes(frame), dissect(bytes(frame))
+        )
         for number, (space, name, kind, frame) in enumerate(seen)
-    ]  # fmt: skip
+    ]
 
 
-def told(seen, *, protocol="tcp", address="172.18.0.3", port=80, outcome="connected",
-         source="host-a/web", sent="172.18.0.2", passes=None, virtual=None):  # fmt: skip
+def told(
+    seen,
+    *,
+    protocol="tcp",
+    address="172.18.0.3",
+    port=80,
+    outcome="connected",
+    source="host-a/web",
+    sent="172.18.0.2",
+    passes=None,
+    virtual=None,
+):
     probe = Probe(source, address, protocol, address, port, 16, COOKIE, ISN)
     evidence = Evidence(tuple(seen), passes or {}, {}, virtual or {})
     sent_from = Sent(outcome, "", sent, 43210)
@@ -118,9 +129,13 @@ def stamped(*groups):
 
 MAC_VLAN = syn("10.10.0.2", "172.18.0.3"), back(syn("10.10.0.2", "172.18.0.3"))
 IN_TUNNEL = [
-    ETHER / IP(src=f"198.18.0.1{a}", dst=f"198.18.0.1{b}") / UDP(dport=4789) / VXLAN(vni=4097)
-    / frame for a, b, frame in ((1, 2, FRAME), (2, 1, back(FRAME)))
-]  # fmt: skip
+    ETHER
+    / IP(src=f"198.18.0.1{a}", dst=f"198.18.0.1{b}")
+    / UDP(dport=4789)
+    / VXLAN(vni=4097)
+    / frame
+    for a, b, frame in ((1, 2, FRAME), (2, 1, back(FRAME)))
+]
 
 
 @pytest.mark.parametrize(
@@ -219,8 +234,12 @@ def test_a_translated_destination_is_followed():
             ("host-a", "eth0", IN, syn("198.18.0.12", "198.18.0.11", dport=8080)),
             ("host-a", "br-323322e22ed2", OUT, inside),
         ),
-        address="198.18.0.11", port=8080, source="host-b", sent="198.18.0.12", outcome="silence",
-    )  # fmt: skip
+        address="198.18.0.11",
+        port=8080,
+        source="host-b",
+        sent="198.18.0.12",
+        outcome="silence",
+    )
     [_, hop] = passage.hops
     assert [(c.kind, c.what, c.before, c.after) for c in hop.changes] == [
         ("", "destination", "198.18.0.11:8080", "172.18.0.3:80"),
@@ -229,20 +248,34 @@ def test_a_translated_destination_is_followed():
 
 
 def test_who_translates_is_said_by_the_rule_that_the_kernel_traced():
-    rule = Rule("ip", "nat", "DOCKER", "-p tcp --dport 8080 -j DNAT --to-destination 172.18.0.3:80",
-                "DNAT")  # fmt: skip
+    rule = Rule(
+        "ip", "nat", "DOCKER", "-p tcp --dport 8080 -j DNAT --to-destination 172.18.0.3:80", "DNAT"
+    )
     outside = syn("198.18.0.12", "198.18.0.11", dport=8080)
-    found = Pass("host-a", "ip", "nat", "PREROUTING", "prerouting", "eth0", "",
-                 dissect(bytes(outside)), (Match("DOCKER", 2, rule, "accept"),))  # fmt: skip
+    found = Pass(
+        "host-a",
+        "ip",
+        "nat",
+        "PREROUTING",
+        "prerouting",
+        "eth0",
+        "",
+        dissect(bytes(outside)),
+        (Match("DOCKER", 2, rule, "accept"),),
+    )
     passage = told(
         sights(
             ("host-b", "eth0", OUT, outside),
             ("host-a", "eth0", IN, outside),
             ("host-a", "br-323322e22ed2", OUT, syn("198.18.0.12", "172.18.0.3", ttl=63)),
         ),
-        address="198.18.0.11", port=8080, source="host-b", sent="198.18.0.12", outcome="silence",
+        address="198.18.0.11",
+        port=8080,
+        source="host-b",
+        sent="198.18.0.12",
+        outcome="silence",
         passes={"host-a": (found,)},
-    )  # fmt: skip
+    )
     assert [bool(hop.passes) for hop in passage.hops] == [False, False, True]
     [change] = [it for it in passage.hops[2].changes if it.what == "destination"]
     assert (change.kind, change.evidence) == ("DNAT", "nat DOCKER, rule 2")
@@ -259,8 +292,10 @@ def test_ipvs_is_named_by_the_connection_that_it_lists():
             ("host-a/netns:blue", "veth-blue", IN, syn("172.18.0.2", "10.0.1.4")),
             ("host-a/netns:blue", "veth-blue", OUT, syn("172.18.0.2", "10.0.1.6", ttl=63)),
         ),
-        address="10.0.1.4", outcome="silence", virtual={"host-a/netns:blue": listed},
-    )  # fmt: skip
+        address="10.0.1.4",
+        outcome="silence",
+        virtual={"host-a/netns:blue": listed},
+    )
     [change] = [it for it in passage.hops[1].changes if it.what == "destination"]
     assert change.kind == "IPVS"
     assert change.evidence == "IPVS lists 172.18.0.2 → 10.0.1.4:80 → 10.0.1.6:80"
@@ -276,8 +311,9 @@ def test_a_tunnel_is_entered_and_left():
             ("host-b", "eth0", IN, outer / VXLAN(vni=4097, flags=8) / inner),
             ("host-b/task2", "eth0", IN, inner),
         ),
-        address="10.0.1.4", outcome="silence",
-    )  # fmt: skip
+        address="10.0.1.4",
+        outcome="silence",
+    )
     kinds = [
         change.kind for hop in passage.hops for change in hop.changes if change.what == "tunnel"
     ]
@@ -299,8 +335,11 @@ def test_a_proxys_second_connection_begins_with_the_cookie():
             ("host-a", "br-323322e22ed2", OUT, data),
             ("host-a/db", "eth0", IN, data),
         ),
-        address="127.0.0.1", port=8080, source="host-a", sent="127.0.0.1",
-    )  # fmt: skip
+        address="127.0.0.1",
+        port=8080,
+        source="host-a",
+        sent="127.0.0.1",
+    )
     assert [leg for leg, *_ in hops(passage)] == ["probe"] * 2 + ["proxied"] * 2 + ["answer"] * 2
     assert passage.leg("proxied")[0].changes[0].kind == "proxy"
     assert passage.ending.namespace == "host-a/db"
@@ -310,14 +349,23 @@ def test_a_proxys_second_connection_begins_with_the_cookie():
     ("answer", "outcome", "why"),
     [
         (back(FRAME, "RA"), "refused", "nothing listens on port 80 there"),
-        (ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=3, code=3) / FRAME[IP],
-         "refused", "no socket has port 80 there"),
-        (ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=3, code=1) / FRAME[IP],
-         "dropped", "host-a/db has no way to 172.18.0.3"),
-        (ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=11) / FRAME[IP],
-         "dropped", "its TTL ran out"),
+        (
+            ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=3, code=3) / FRAME[IP],
+            "refused",
+            "no socket has port 80 there",
+        ),
+        (
+            ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=3, code=1) / FRAME[IP],
+            "dropped",
+            "host-a/db has no way to 172.18.0.3",
+        ),
+        (
+            ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / ICMP(type=11) / FRAME[IP],
+            "dropped",
+            "its TTL ran out",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_comes_back_says_where_it_ended(answer, outcome, why):
     seen = sights(
         ("host-a/web", "eth1", OUT, FRAME),
@@ -336,8 +384,11 @@ def test_an_arp_request_that_nobody_answers_is_the_end():
     assert ending.outcome == "dropped"
     assert "answers its ARP request for 172.18.0.77" in ending.why
     answer = ETHER / ARP(op=2, psrc="172.18.0.77", pdst="172.18.0.2")
-    ending = told([*seen, *sights(("host-a/web", "eth1", IN, answer))], address="172.18.0.77",
-                  outcome="silence").ending  # fmt: skip
+    ending = told(
+        [*seen, *sights(("host-a/web", "eth1", IN, answer))],
+        address="172.18.0.77",
+        outcome="silence",
+    ).ending
     assert ending.outcome == "lost"
 
 
@@ -363,9 +414,13 @@ def test_udp_that_is_not_answered_is_delivered():
     passage = told(seen, protocol="udp", port=53, outcome="silence")
     assert (passage.ending.outcome, len(passage.hops)) == ("delivered", 2)
     echo = ETHER / IP(src="172.18.0.3", dst="172.18.0.2") / UDP(sport=53, dport=43210)
-    seen += [dataclasses.replace(it, time=it.time + 9000)
-             for it in sights(("host-a/db", "eth0", OUT, echo / Raw(COOKIE)),
-                              ("host-a/web", "eth1", IN, echo / Raw(COOKIE)))]  # fmt: skip
+    seen += [
+        dataclasses.replace(it, time=it.time + 9000)
+        for it in sights(
+            ("host-a/db", "eth0", OUT, echo / Raw(COOKIE)),
+            ("host-a/web", "eth1", IN, echo / Raw(COOKIE)),
+        )
+    ]
     assert told(seen, protocol="udp", port=53).ending.outcome == "answered"
 
 
@@ -373,8 +428,17 @@ def trace(namespace, hook, packet, verdict, rule, chain="DOCKER-USER", ingress="
     """A pass with no more of the packet than the kernel's trace has: 20 bytes of each header."""
     ip = bytes(packet[IP])
     cut = dissect(ip[:20] + ip[20:40], 0xFFFE)
-    return Pass(namespace, "ip", "filter", hook.upper(), hook, ingress, "",
-                cut, (Match(chain, 1, rule, verdict),))  # fmt: skip
+    return Pass(
+        namespace,
+        "ip",
+        "filter",
+        hook.upper(),
+        hook,
+        ingress,
+        "",
+        cut,
+        (Match(chain, 1, rule, verdict),),
+    )
 
 
 DATAGRAM_OUTSIDE = ETHER / IP(src="198.18.0.12", dst="198.18.0.11") / UDP(sport=43210, dport=53)
@@ -389,9 +453,14 @@ def test_a_datagram_is_recognised_by_what_the_trace_has_of_it():
             ("host-b", "eth0", OUT, DATAGRAM_OUTSIDE / Raw(COOKIE)),
             ("host-a", "eth0", IN, DATAGRAM_OUTSIDE / Raw(COOKIE)),
         ),
-        protocol="udp", port=53, address="198.18.0.11", source="host-b", sent="198.18.0.12",
-        outcome="silence", passes={"host-a": (found,)},
-    )  # fmt: skip
+        protocol="udp",
+        port=53,
+        address="198.18.0.11",
+        source="host-b",
+        sent="198.18.0.12",
+        outcome="silence",
+        passes={"host-a": (found,)},
+    )
     assert (passage.ending.outcome, passage.ending.rule.rule) == ("dropped", drop)
 
 
@@ -415,8 +484,10 @@ def test_an_answer_that_comes_after_the_sender_gave_up_is_told_as_that():
 
 def test_an_answer_without_a_mark_is_believed_to_the_sender():
     frame = ETHER / IP(src="172.18.0.2", dst="172.18.0.3") / UDP(sport=43210, dport=53)
-    seen = sights(("host-a/web", "eth1", OUT, frame / Raw(COOKIE)),
-                  ("host-a/db", "eth0", IN, frame / Raw(COOKIE)))  # fmt: skip
+    seen = sights(
+        ("host-a/web", "eth1", OUT, frame / Raw(COOKIE)),
+        ("host-a/db", "eth0", IN, frame / Raw(COOKIE)),
+    )
     ending = told(seen, protocol="udp", port=53, outcome="answered").ending
     assert (ending.outcome, ending.namespace) == ("answered", "host-a/db")
     assert "was not followed" in ending.why
@@ -425,8 +496,14 @@ def test_an_answer_without_a_mark_is_believed_to_the_sender():
 def test_a_refusal_from_outside_is_not_blamed_on_the_host_that_it_comes_in_at():
     out = syn("198.18.0.11", "198.18.0.1", dport=81)
     seen = sights(("host-a", "eth0", OUT, out), ("host-a", "eth0", IN, back(out, "RA")))
-    ending = told(seen, source="host-a", address="198.18.0.1", port=81, sent="198.18.0.11",
-                  outcome="ECONNREFUSED").ending  # fmt: skip
+    ending = told(
+        seen,
+        source="host-a",
+        address="198.18.0.1",
+        port=81,
+        sent="198.18.0.11",
+        outcome="ECONNREFUSED",
+    ).ending
     assert (ending.outcome, ending.namespace) == ("refused", "198.18.0.1")
     assert ending.why == "the connection was refused"
 
@@ -456,33 +533,54 @@ def test_traffic_of_others_that_the_kernel_counted_is_no_verdict():
     seen = BRIDGED[:4]
     evidence = Evidence(tuple(seen), {}, {"host-a/db": {"Udp.NoPorts": 1}})
     probe = Probe("host-a/web", "172.18.0.3", "tcp", "172.18.0.3", 80, 16, COOKIE, ISN)
-    passage = follow(probe, Sent("silence", "", "172.18.0.2", 43210), SNAPSHOT, evidence,
-                     lambda asked: [""] * len(asked))  # fmt: skip
+    passage = follow(
+        probe,
+        Sent("silence", "", "172.18.0.2", 43210),
+        SNAPSHOT,
+        evidence,
+        lambda asked: [""] * len(asked),
+    )
     assert (passage.ending.outcome, passage.ending.evidence) == ("unanswered", ())
 
 
 def test_who_was_not_listened_to_is_not_said_to_have_got_nothing():
     evidence = Evidence(tuple(BRIDGED[:3]), {}, deaf=frozenset(["host-a/db"]))
     probe = Probe("host-a/web", "172.18.0.3", "tcp", "172.18.0.3", 80, 16, COOKIE, ISN)
-    passage = follow(probe, Sent("silence", "", "172.18.0.2", 43210), SNAPSHOT, evidence,
-                     lambda asked: [""] * len(asked))  # fmt: skip
+    passage = follow(
+        probe,
+        Sent("silence", "", "172.18.0.2", 43210),
+        SNAPSHOT,
+        evidence,
+        lambda asked: [""] * len(asked),
+    )
     assert "where nobody listened" in passage.ending.why
 
 
 def test_what_happened_is_told_in_the_kernels_order():
-    nat = Rule("ip", "nat", "DOCKER", "-p tcp --dport 8080 -j DNAT --to-destination 172.18.0.3:80",
-               "DNAT")  # fmt: skip
+    nat = Rule(
+        "ip", "nat", "DOCKER", "-p tcp --dport 8080 -j DNAT --to-destination 172.18.0.3:80", "DNAT"
+    )
     accept = Rule("ip", "filter", "DOCKER", "-p tcp -j ACCEPT", "ACCEPT")
     outside = syn("198.18.0.12", "198.18.0.11", dport=8080)
     inside = syn("198.18.0.12", "172.18.0.3", ttl=63)
-    seen = sights(("host-b", "eth0", OUT, outside), ("host-a", "eth0", IN, outside),
-                  ("host-a", "br-323322e22ed2", OUT, inside))  # fmt: skip
+    seen = sights(
+        ("host-b", "eth0", OUT, outside),
+        ("host-a", "eth0", IN, outside),
+        ("host-a", "br-323322e22ed2", OUT, inside),
+    )
     passes = (
         trace("host-a", "prerouting", outside, "accept", nat, "DOCKER"),
         trace("host-a", "forward", inside, "accept", accept, "DOCKER"),
     )
-    passage = told(seen, address="198.18.0.11", port=8080, source="host-b", sent="198.18.0.12",
-                   outcome="silence", passes={"host-a": passes})  # fmt: skip
+    passage = told(
+        seen,
+        address="198.18.0.11",
+        port=8080,
+        source="host-b",
+        sent="198.18.0.12",
+        outcome="silence",
+        passes={"host-a": passes},
+    )
     hop = dataclasses.replace(
         passage.hops[2], route=Route("172.18.0.0/24", "", "br-x", "", "unicast", "", "", 0)
     )
@@ -503,13 +601,22 @@ def test_a_rule_is_told_with_the_chains_that_led_to_it():
     jump = Rule("ip", "filter", "FORWARD", "-j DOCKER-USER", "DOCKER-USER")
     drop = Rule("ip", "filter", "DOCKER-USER", "-p tcp -j DROP", "DROP")
     empty = Rule("ip", "filter", "FORWARD", "-j OTHER", "OTHER")
-    found = Pass("host-a", "ip", "filter", "FORWARD", "forward", "eth0", "docker0",
-                 dissect(bytes(FRAME)), (
-                     Match("FORWARD", 1, empty, "jump"),
-                     Match("OTHER", 0, None, "continue"),
-                     Match("FORWARD", 2, jump, "jump"),
-                     Match("DOCKER-USER", 3, drop, "drop"),
-                 ))  # fmt: skip
+    found = Pass(
+        "host-a",
+        "ip",
+        "filter",
+        "FORWARD",
+        "forward",
+        "eth0",
+        "docker0",
+        dissect(bytes(FRAME)),
+        (
+            Match("FORWARD", 1, empty, "jump"),
+            Match("OTHER", 0, None, "continue"),
+            Match("FORWARD", 2, jump, "jump"),
+            Match("DOCKER-USER", 3, drop, "drop"),
+        ),
+    )
     assert acted(found) == ["filter FORWARD › DOCKER-USER rule 3: DROP tcp"]
 
 
@@ -529,8 +636,9 @@ def test_the_front_end_gets_a_node_for_every_step():
         for detail, node in step["node"].items():
             assert node in known[detail]
         assert set(step["node"]) == {"simple", "full"}
-    assert not any(changed for step in steps for header in step["headers"]
-                   for *_, changed in header["fields"])  # fmt: skip
+    assert not any(
+        changed for step in steps for header in step["headers"] for *_, changed in header["fields"]
+    )
 
 
 def test_all_of_it_is_json_ready(tmp_path):
@@ -618,9 +726,11 @@ def passes(program, frame):  # noqa: PLR0912
 
 
 IN_TUNNEL = (
-    ETHER / IP(src="198.18.0.11", dst="198.18.0.12") / UDP(sport=5, dport=4789)
+    ETHER
+    / IP(src="198.18.0.11", dst="198.18.0.12")
+    / UDP(sport=5, dport=4789)
     / VXLAN(vni=4097, flags=8)
-)  # fmt: skip
+)
 PING = ETHER / IP() / ICMP(type=8) / Raw(COOKIE)
 DATAGRAM = ETHER / IP() / UDP(dport=53) / Raw(COOKIE)
 
@@ -697,8 +807,9 @@ def test_an_error_that_quotes_a_ping_is_no_reply_to_it():
     error = IP(src="172.18.0.1", dst="172.18.0.2") / ICMP(type=3, code=1) / ping
     heard = {name: bytes(it) for name, it in {"ping": ping, "reply": reply, "error": error}.items()}
     heard |= {"nothing": b"", "another": bytes(reply).replace(COOKIE, COOKIE[::-1])}
-    assert [name for name, it in heard.items()
-            if probe.is_reply(it, socket.AF_INET, COOKIE)] == ["reply"]  # fmt: skip
+    assert [name for name, it in heard.items() if probe.is_reply(it, socket.AF_INET, COOKIE)] == [
+        "reply"
+    ]
     reply, error = (ICMPv6EchoReply(id=7, data=COOKIE), b"\x01" + bytes(7) + COOKIE)
     assert probe.is_reply(bytes(reply), socket.AF_INET6, COOKIE)
     assert not probe.is_reply(error, socket.AF_INET6, COOKIE)

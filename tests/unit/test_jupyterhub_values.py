@@ -77,9 +77,10 @@ def test_a_learner_has_no_privileges(values):
     assert user["allowPrivilegeEscalation"] is False
     assert user["uid"] == USER
     assert spawner["container_security_context"] == {
-        "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"]},
         "seccompProfile": {"type": "RuntimeDefault"},
-    }  # fmt: skip
+    }
     # Left out, the chart adds a privileged container.
     assert user["cloudMetadata"]["blockWithIptables"] is False
     # Nothing else that could bring any.
@@ -92,9 +93,11 @@ def test_a_learner_reaches_the_hub_and_nobody_else(values):
     assert values["singleuser"]["networkPolicy"] == {
         "enabled": True,
         "egressAllowRules": {
-            "nonPrivateIPs": False, "privateIPs": False, "cloudMetadataServer": False,
+            "nonPrivateIPs": False,
+            "privateIPs": False,
+            "cloudMetadataServer": False,
         },
-    }  # fmt: skip
+    }
 
 
 def test_a_learner_may_have_the_memory_that_the_doctor_asks_for(values):
@@ -149,9 +152,12 @@ def test_the_wall_is_of_the_image_that_learners_have(values, container):
 
 def test_the_wall_has_no_privileges_and_no_key_to_the_cluster(wall, container):
     assert container["securityContext"] == {
-        "runAsUser": USER, "runAsNonRoot": True, "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
-    }  # fmt: skip
+        "runAsUser": USER,
+        "runAsNonRoot": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
     mounts = {it["mountPath"]: it for it in container["volumeMounts"]}
     key = mounts.pop("/var/run/secrets/kubernetes.io/serviceaccount")
     assert wall["hub"]["extraVolumes"] == [{"name": key["name"], "emptyDir": {}}]

@@ -59,9 +59,12 @@ def set_up(kit, path):
     home = kit.parent / "home"
     home.mkdir(exist_ok=True)
     done = subprocess.run(
-        ["/bin/sh", kit / "setup.sh"], capture_output=True, text=True, check=False,
+        ["/bin/sh", kit / "setup.sh"],
+        capture_output=True,
+        text=True,
+        check=False,
         env={"PATH": str(path), "HOME": str(home)},
-    )  # fmt: skip
+    )
     return done.returncode, done.stderr, home / "wire-by-wire"
 
 
@@ -71,8 +74,9 @@ def test_a_program_that_is_missing_is_named_by_its_package(kit, path, program):
     (path / program).unlink()
     code, said, course = set_up(kit, path)
     assert (code, said) == (
-        1, f"Please install first: {NEEDED[program]} (these are Debian's names).\n",
-    )  # fmt: skip
+        1,
+        f"Please install first: {NEEDED[program]} (these are Debian's names).\n",
+    )
     assert not course.exists()
 
 

@@ -84,8 +84,12 @@ def test_the_same_seed_gives_the_same_draws():
     assert some("x") != some("y")
     # On any machine: these were drawn once, and are compared with ever after.
     assert [str(it) for it in some("01-two-tiers/ada")] == [
-        "slate", "10.31.169.0/24", "8603", "c", "93",
-    ]  # fmt: skip
+        "slate",
+        "10.31.169.0/24",
+        "8603",
+        "c",
+        "93",
+    ]
 
 
 def test_another_learner_gets_another_scenario():
@@ -140,8 +144,9 @@ def test_a_submission_is_its_host_cells_and_answers(tmp_path):
     found = read(path)
     assert (found.lab, found.learner) == ("01-two-tiers", "ada")
     assert [(it.number, it.host, it.text, it.path) for it in found.steps[:2]] == [
-        (2, "a", "docker ps\n", ""), (3, "b", "port 80\n", "/root/x.conf"),
-    ]  # fmt: skip
+        (2, "a", "docker ps\n", ""),
+        (3, "b", "port 80\n", "/root/x.conf"),
+    ]
     assert "--nonsense" in found.steps[2].wrong
     assert found.answers == {"Who?": "db"}
 
@@ -397,10 +402,13 @@ def test_what_a_check_found_wrong_is_marked_where_it_is():
         return Finding(state, "wanted", "seen", places)
 
     findings = (
-        finding(FAILED, "client", "host-a/web"), finding(FAILED, "host-a", "198.18.0.12"),
-        finding(UNKNOWN, "web", "web"), finding(FAILED), finding(FAILED, "nobody"),
+        finding(FAILED, "client", "host-a/web"),
+        finding(FAILED, "host-a", "198.18.0.12"),
+        finding(UNKNOWN, "web", "web"),
+        finding(FAILED),
+        finding(FAILED, "nobody"),
         finding(PASSED, "client"),
-    )  # fmt: skip
+    )
     session = Session(load(LABS[0], "ada"), "none")
     assert session.marks(snapshots.lesson()) == []
     session._report = Report(LABS[0], "ada", (TaskResult("one", 10, findings),), 1.0)

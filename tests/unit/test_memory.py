@@ -42,9 +42,10 @@ def test_memory_is_told_without_proc(without_proc):
 def test_a_companion_is_found_without_proc(without_proc):
     # A program of that name, with the words of a companion.
     child = subprocess.Popen(
-        [sys.executable, "-m", "http.server", "0"], stderr=subprocess.DEVNULL,
+        [sys.executable, "-m", "http.server", "0"],
+        stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         assert companion.pids("http.server", "0") == [child.pid]
         assert companion.pids("http.server", "1") == []

@@ -44,10 +44,16 @@ def test_interfaces_are_those_that_ip_shows(captured):
         assert [
             (it.index, it.name, it.mtu, it.state, it.enabled, it.master) for it in space.interfaces
         ] == [
-            (it["ifindex"], it["ifname"], it["mtu"], it["operstate"], "UP" in it["flags"],
-             it.get("master", ""))
+            (
+                it["ifindex"],
+                it["ifname"],
+                it["mtu"],
+                it["operstate"],
+                "UP" in it["flags"],
+                it.get("master", ""),
+            )
             for it in links
-        ]  # fmt: skip
+        ]
         for interface, link in zip(space.interfaces, links, strict=True):
             info = link.get("linkinfo", {})
             data = info.get("info_data", {})
@@ -92,9 +98,16 @@ def test_routes_are_those_that_ip_shows(captured):
         _, routes, _ = said[str(space.inode)]
         mine = [it for it in space.routes if ":" not in it.destination + it.gateway]
         assert sorted((it.destination, it.gateway, it.interface, it.source) for it in mine) == (
-            sorted((it["dst"] if it["dst"] == "default" else whole(it["dst"]),
-                    it.get("gateway", ""), it["dev"], it.get("prefsrc", "")) for it in routes)
-        )  # fmt: skip
+            sorted(
+                (
+                    it["dst"] if it["dst"] == "default" else whole(it["dst"]),
+                    it.get("gateway", ""),
+                    it["dev"],
+                    it.get("prefsrc", ""),
+                )
+                for it in routes
+            )
+        )
 
 
 def whole(destination):
@@ -175,15 +188,23 @@ def test_a_state_of_lan_drivers_by_hand():
     assert a.namespace.containers == ("in-host",)
     alone = next(space for space in a.namespaces if space.id == "host-a/alone")
     assert [it.name for it in alone.interfaces] == ["lo"]
-    mac = next(it for space in a.namespaces if space.id == "host-a/mac" for it in space.interfaces
-               if it.kind == "macvlan")  # fmt: skip
+    mac = next(
+        it
+        for space in a.namespaces
+        if space.id == "host-a/mac"
+        for it in space.interfaces
+        if it.kind == "macvlan"
+    )
     assert (mac.mode, mac.parent) == ("bridge", InterfaceRef("host-a", "eth0.10"))
     tagged = a.namespace.interface("eth0.10")
-    assert (tagged.kind, tagged.vlan, tagged.parent) == (
-        "vlan", 10, InterfaceRef("host-a", "eth0"),
-    )  # fmt: skip
-    ipv = next(it for space in a.namespaces if space.id == "host-a/ipv" for it in space.interfaces
-               if it.kind == "ipvlan")  # fmt: skip
+    assert (tagged.kind, tagged.vlan, tagged.parent) == ("vlan", 10, InterfaceRef("host-a", "eth0"))
+    ipv = next(
+        it
+        for space in a.namespaces
+        if space.id == "host-a/ipv"
+        for it in space.interfaces
+        if it.kind == "ipvlan"
+    )
     assert (ipv.mode, ipv.parent) == ("l3", InterfaceRef("host-a", "eth0"))
     assert ipv.mac == a.namespace.interface("eth0").mac
     assert a.container("ipv").endpoints[0].interface == ipv.name
@@ -191,8 +212,9 @@ def test_a_state_of_lan_drivers_by_hand():
     assert a.network("routed").interface == "eth0"
     blue = next(space for space in a.namespaces if space.kind == "named")
     assert (blue.id, blue.interface("v1").peer) == (
-        "host-a/netns:blue", InterfaceRef("host-a", "v0"),
-    )  # fmt: skip
+        "host-a/netns:blue",
+        InterfaceRef("host-a", "v0"),
+    )
     assert blue.interface("v1").addresses == ("10.9.0.2/24",)
 
 
@@ -213,8 +235,10 @@ def test_an_overlay_state_by_hand():
     assert (a.manager, a.node, b.manager, b.swarm) == (True, "198.18.0.11", False, "active")
     span = a.network("span")
     assert (span.scope, span.attachable, span.peers) == (
-        "swarm", True, ("198.18.0.11", "198.18.0.12"),
-    )  # fmt: skip
+        "swarm",
+        True,
+        ("198.18.0.11", "198.18.0.12"),
+    )
     assert set(span.services) == {"shop"}
     kinds = {space.id.partition("/")[2]: space.kind for space in a.namespaces}
     assert kinds["overlay:span"] == "overlay"
@@ -265,8 +289,11 @@ def test_a_host_whose_engine_is_silent_still_has_its_interfaces():
     assert [space.kind for space in state.namespaces] == ["host", "other", "other"]
 
 
-@given(st.sampled_from(["links", "addresses", "routes", "neighbours", "forwarding", "rules"]),
-       st.integers(0, 4000), st.binary(min_size=1, max_size=40))  # fmt: skip
+@given(
+    st.sampled_from(["links", "addresses", "routes", "neighbours", "forwarding", "rules"]),
+    st.integers(0, 4000),
+    st.binary(min_size=1, max_size=40),
+)
 def test_a_damaged_dump_is_told_and_the_rest_still_read(part, at, junk):
     raw = capture.load("bridge")["host-b"]["state"]
     [own] = raw["namespaces"]
@@ -287,9 +314,16 @@ def test_no_text_makes_the_rule_parsers_fail(text):
         assert all(isinstance(rule.text, str) for rule in rules)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["FORWARD", "DOCKER-USER", "x"]),
-                          st.sampled_from(["ACCEPT", "DROP", "DOCKER", "A-B"]),
-                          st.integers(0, 2**63), st.integers(0, 2**63))))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["FORWARD", "DOCKER-USER", "x"]),
+            st.sampled_from(["ACCEPT", "DROP", "DOCKER", "A-B"]),
+            st.integers(0, 2**63),
+            st.integers(0, 2**63),
+        )
+    )
+)
 def test_rules_come_back_as_they_were_saved(listed):
     text = "".join(
         f"[{packets}:{size}] -A {chain} -i eth0 -j {target}\n"
@@ -300,9 +334,17 @@ def test_rules_come_back_as_they_were_saved(listed):
     assert {it.table for it in rules} <= {"filter"}
 
 
-@given(st.lists(st.tuples(st.integers(1, 2**20), st.text("abcdef0123456789.", min_size=1,
-                                                         max_size=15), st.integers(68, 65535)),
-                max_size=8, unique_by=lambda it: it[0]))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 2**20),
+            st.text("abcdef0123456789.", min_size=1, max_size=15),
+            st.integers(68, 65535),
+        ),
+        max_size=8,
+        unique_by=lambda it: it[0],
+    )
+)
 def test_any_list_of_links_is_decoded(listed):
     raw = b"".join(link_message(*link) for link in listed)
     problems = []
@@ -332,8 +374,11 @@ def test_what_is_no_netlink_dump_is_told_and_does_no_harm(data):
 
 
 def test_one_message_that_cannot_be_decoded_costs_no_other():
-    raw = [link_message(1, "lo", 65536), bytearray(link_message(2, "eth0", 1500)),
-           link_message(3, "eth1", 1500)]  # fmt: skip
+    raw = [
+        link_message(1, "lo", 65536),
+        bytearray(link_message(2, "eth0", 1500)),
+        link_message(3, "eth1", 1500),
+    ]
     # The name's attribute claims to be longer than its message.
     raw[1][32:34] = b"\xff\x0f"
     problems = []

@@ -40,9 +40,15 @@ def capture(tmp_path):
 
 def test_a_frame_in_a_vxlan_tunnel_has_two_ethernet_headers():
     assert [(depth, protocol) for depth, protocol, _ in said(TUNNELLED)] == [
-        (0, "Ethernet"), (0, "IPv4"), (0, "UDP"), (0, "VXLAN"),
-        (1, "Ethernet"), (1, "IPv4"), (1, "ICMP"), (1, "payload"),
-    ]  # fmt: skip
+        (0, "Ethernet"),
+        (0, "IPv4"),
+        (0, "UDP"),
+        (0, "VXLAN"),
+        (1, "Ethernet"),
+        (1, "IPv4"),
+        (1, "ICMP"),
+        (1, "payload"),
+    ]
     texts = [text for _, _, text in said(TUNNELLED)]
     assert texts[1] == "198.18.0.11 → 198.18.0.12, 134 bytes, TTL 64"
     assert texts[2:4] == ["port 45678 → port 4789", "VNI 4097"]

@@ -133,8 +133,9 @@ def test_pip_installs_nothing_without_a_hash():
     make = (ROOT / "Makefile").read_text()
     assert "LOCKED := $(INSTALL) --require-hashes" in make
     assert re.findall(r"\$\(INSTALL\) (.*)", make) == [
-        "--require-hashes --requirement", "--no-deps --no-build-isolation --editable .",
-    ]  # fmt: skip
+        "--require-hashes --requirement",
+        "--no-deps --no-build-isolation --editable .",
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -91,8 +91,9 @@ sys.stdin.read()
 
 
 def test_a_program_ends_with_whoever_started_it():
-    with subprocess.Popen([sys.executable, "-c", STARTS], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as starter:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as starter:
         process = Path(f"/proc/{starter.stdout.readline().strip()}")
         until("it runs", lambda: (process / "comm").read_text() == "sleep\n", 5)
         starter.kill()
@@ -104,8 +105,12 @@ def test_a_program_whose_starter_ended_before_it_began_does_not_run(tmp_path):
     # Its parent is not the one that it was started for.
     assert subprocess.run(["sh", "-c", '"$@"; exit', "sh", *left], check=False).returncode
     assert not (tmp_path / "ran").exists()
-    assert subprocess.run(child.bound(["echo", "$HOME;", "*"]), check=True, capture_output=True,
-                          text=True).stdout == "$HOME; *\n"  # fmt: skip
+    assert (
+        subprocess.run(
+            child.bound(["echo", "$HOME;", "*"]), check=True, capture_output=True, text=True
+        ).stdout
+        == "$HOME; *\n"
+    )
 
 
 @pytest.mark.parametrize("setpriv", ["", "#!/bin/sh\nexit 1\n"])

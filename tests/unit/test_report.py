@@ -40,19 +40,32 @@ def log(home, text, name="companion.log", sandbox_id="adas-own"):
 
 BOB = "/home" + "/bob"
 PRIVATE = [
-    "ada", "engine-room", "lovelace", "s3cret", "hunter22", "10.1.2.3", "adas-own", TOKEN,
-    "192.168.7.9", "2001:db8::7", "f4:5c:89:aa:bb:cc", "bob@example.org", BOB, "abcdef-9",
-]  # fmt: skip
+    "ada",
+    "engine-room",
+    "lovelace",
+    "s3cret",
+    "hunter22",
+    "10.1.2.3",
+    "adas-own",
+    TOKEN,
+    "192.168.7.9",
+    "2001:db8::7",
+    "f4:5c:89:aa:bb:cc",
+    "bob@example.org",
+    BOB,
+    "abcdef-9",
+]
 
 
 def test_nothing_of_who_and_where_you_are_is_in_it(ada):
-    log(ada, "\n".join([
+    said = [
         f"cannot open {ada}/course/x, {json.dumps(str(ada))}, {str(ada)!r}: ADA on engine-room.lan",
         f"GET /?token={TOKEN} Authorization: Bearer abcdef-9.x password='abcdef-9' {TOKEN}",
         "from 192.168.7.9:443 and [2001:db8::7]:80 at f4:5c:89:aa:bb:cc, mail bob@example.org",
         f"{BOB}/x, lovelace, s3cret-of-the-hub, adas-own",
         "kept: 198.18.0.11 127.0.0.1 ::1 12:34:56 28.5.2 host-a",
-    ]))  # fmt: skip
+    ]
+    log(ada, "\n".join(said))
     # A package's name may have letters of anybody's in it.
     text = report.write().read_text().partition("== Python packages ==")[0]
     for word in PRIVATE:
@@ -67,9 +80,13 @@ def test_it_says_what_is_needed(ada):
     log(ada, "Kernel panic - not syncing\n", "console")
     text = report.write().read_text()
     for wanted in (
-        "python: 3.", "the end of companion.log ==\nboom", "Kernel panic", "SANDBOX_ENGINE=vm",
-        "== The hosts' packages ==", "docker 7.",
-    ):  # fmt: skip
+        "python: 3.",
+        "the end of companion.log ==\nboom",
+        "Kernel panic",
+        "SANDBOX_ENGINE=vm",
+        "== The hosts' packages ==",
+        "docker 7.",
+    ):
         assert wanted in text
 
 

@@ -31,9 +31,12 @@ def later(state, *hits):
 def test_hooks_and_tables_come_in_the_order_in_which_the_kernel_asks():
     starts = ruleset(host("bridge").namespace)
     assert [(it.hook.name, it.chain.table) for it in starts] == [
-        ("PREROUTING", "raw"), ("PREROUTING", "nat"), ("FORWARD", "filter"), ("OUTPUT", "nat"),
+        ("PREROUTING", "raw"),
+        ("PREROUTING", "nat"),
+        ("FORWARD", "filter"),
+        ("OUTPUT", "nat"),
         ("POSTROUTING", "nat"),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_chain_stands_below_the_rule_that_leads_to_it():

@@ -29,12 +29,37 @@ from sandbox.steps import Quiet
 
 def test_the_public_surface_is_pinned():
     assert sandbox.__all__ == [
-        "CellFailed", "Host", "Sandbox", "SandboxError", "Snapshot", "compare_bridges",
-        "compare_journeys", "diff", "dissect", "down", "find", "firewall", "follow", "host",
-        "journey", "lab", "my_progress", "outcome", "panel", "practice", "predict", "quiz",
-        "reset", "restore_progress", "share_progress", "snapshot", "stop_sharing", "topology",
-        "topology_text", "up",
-    ]  # fmt: skip
+        "CellFailed",
+        "Host",
+        "Sandbox",
+        "SandboxError",
+        "Snapshot",
+        "compare_bridges",
+        "compare_journeys",
+        "diff",
+        "dissect",
+        "down",
+        "find",
+        "firewall",
+        "follow",
+        "host",
+        "journey",
+        "lab",
+        "my_progress",
+        "outcome",
+        "panel",
+        "practice",
+        "predict",
+        "quiz",
+        "reset",
+        "restore_progress",
+        "share_progress",
+        "snapshot",
+        "stop_sharing",
+        "topology",
+        "topology_text",
+        "up",
+    ]
 
 
 def test_importing_it_loads_nothing_heavy():
@@ -162,8 +187,9 @@ class Removed(Exception):
 def hosts_of_a_lab(monkeypatch):
     """A sandbox whose hosts have a lab that was begun; whatever erases them raises Removed."""
     begin_lab(best=40)
-    engine = mock.Mock(name="engine", remove=mock.Mock(side_effect=Removed),
-                       reset=mock.Mock(side_effect=Removed))  # fmt: skip
+    engine = mock.Mock(
+        name="engine", remove=mock.Mock(side_effect=Removed), reset=mock.Mock(side_effect=Removed)
+    )
     engine.name = "vm"
     found = sandboxes.Sandbox(sandboxes.default_id(), engine, plan.recipe(2), internet=False)
     monkeypatch.setattr(found, "host", OneHost(MARK).host)
@@ -200,9 +226,9 @@ def test_a_lab_under_way_is_not_erased_without_a_word(hosts_of_a_lab, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "words", [["down"], ["down", "--all"], ["down", "--cache"], ["down", "--all", "--cache"],
-              ["reset"]],
-)  # fmt: skip
+    "words",
+    [["down"], ["down", "--all"], ["down", "--cache"], ["down", "--all", "--cache"], ["reset"]],
+)
 def test_the_command_line_asks_too_and_says_what_was_given_up(
     hosts_of_a_lab, monkeypatch, capsys, words
 ):

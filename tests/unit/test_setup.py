@@ -46,9 +46,12 @@ def new(course, name="python3"):
 
 def venv(course, *arguments):
     return subprocess.run(
-        [course / "scripts/venv", *arguments], capture_output=True, text=True, check=False,
+        [course / "scripts/venv", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
         env={"PATH": str(course.parent / "bin")},
-    )  # fmt: skip
+    )
 
 
 def finish(course):

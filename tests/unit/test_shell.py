@@ -47,8 +47,12 @@ FAILS = [
     ("grep -q nothing /etc/hosts && echo found", "grep -q nothing /etc/hosts", 1, ""),
     ("cat <<X | grep no\nhello | there\nX", "grep no", 1, ""),
     ("cat <<X | sed s/a/b/ | grep no |\nhello | there\nX\n  cat", "grep no", 1, ""),
-    ("cat > /none/x <<X\nhi\nX", "cat > /none/x <<X …", 1,
-     "bash: line 4: /none/x: No such file or directory"),
+    (
+        "cat > /none/x <<X\nhi\nX",
+        "cat > /none/x <<X …",
+        1,
+        "bash: line 4: /none/x: No such file or directory",
+    ),
     ("cd /none", "cd /none", 1, "bash: line 4: cd: /none: No such file or directory"),
     ("exit 3", "exit 3", 3, ""),
     ("yes | head -1; exit 141", "exit 141", 141, ""),
@@ -56,8 +60,12 @@ FAILS = [
     ("false & wait $!", "wait $!", 1, ""),
     ("set -u; echo $nope", "echo $nope", 1, "bash: line 4: nope: unbound variable"),
     ("echo ${x:?must}", "echo ${x:?must}", 1, "bash: line 4: x: must"),
-    ("nope \"a'b|\" 'c\"d' größe", "nope \"a'b|\" 'c\"d' größe", 127,
-     "bash: line 4: nope: command not found"),
+    (
+        "nope \"a'b|\" 'c\"d' größe",
+        "nope \"a'b|\" 'c\"d' größe",
+        127,
+        "bash: line 4: nope: command not found",
+    ),
     ("echo hi | nope 'two\nlines'", "nope 'two …", 127, "bash: line 5: nope: command not found"),
     ("ls \\\n  /none", "ls /none", 2, NONE),
     ("# it's | a\necho a # b | c\nls /none | cat # x", "ls /none", 2, NONE),
@@ -65,7 +73,7 @@ FAILS = [
     ("kill -KILL $$", "kill -KILL $$", 137, ""),
     ("python3 - <<E\n1/0\nE", "python3 - <<E …", 1, "ZeroDivisionError: division by zero"),
     ("set +e -x\nfalse\nexit 4", "exit 4", 4, ""),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("cell", "command", "status", "reason"), FAILS, ids=repr)
@@ -148,30 +156,56 @@ DOCKER = """docker: Error response from daemon: Conflict. The name "/web" is alr
 Run 'docker run --help' for more information
 """
 SAID = [
-    ("docker run --name web x", DOCKER,
-     'docker: Error response from daemon: Conflict. The name "/web" is already in use.'),
-    ("docker network rm nope",
-     "Error response from daemon: network nope not found\nexit status 1\n",
-     "Error response from daemon: network nope not found"),
-    ("docker run --foo x", "unknown flag: --foo\n\nUsage:  docker run [OPTIONS] IMAGE\n\n"
-     "Run 'docker run --help' for more information\n", "unknown flag: --foo"),
+    (
+        "docker run --name web x",
+        DOCKER,
+        'docker: Error response from daemon: Conflict. The name "/web" is already in use.',
+    ),
+    (
+        "docker network rm nope",
+        "Error response from daemon: network nope not found\nexit status 1\n",
+        "Error response from daemon: network nope not found",
+    ),
+    (
+        "docker run --foo x",
+        "unknown flag: --foo\n\nUsage:  docker run [OPTIONS] IMAGE\n\n"
+        "Run 'docker run --help' for more information\n",
+        "unknown flag: --foo",
+    ),
     ("docker inspect nope", "[]\nerror: no such object: nope\n", "error: no such object: nope"),
-    ("ip link add x type dummy", "RTNETLINK answers: File exists\n",
-     "RTNETLINK answers: File exists"),
-    ("ip addr add 1.2.3 dev x",
-     'Error: any valid prefix is expected rather than "1.2.3".\n',
-     'Error: any valid prefix is expected rather than "1.2.3".'),
-    ("iptables -A NOPE", "iptables v1.8.11 (nf_tables): Chain 'NOPE' does not exist\n"
-     "Try `iptables -h' or 'iptables --help' for more information.\n",
-     "iptables v1.8.11 (nf_tables): Chain 'NOPE' does not exist"),
-    ("nft list table x", "Error: No such file or directory\nlist table x\n           ^\n",
-     "Error: No such file or directory"),
-    ("ping -c 1 10.0.0.9", "PING 10.0.0.9\n\n--- 10.0.0.9 ping statistics ---\n"
-     "1 packets transmitted, 0 received, 100% packet loss, time 0ms\n\n",
-     "1 packets transmitted, 0 received, 100% packet loss, time 0ms"),
-    ("docker exec c ping -c 1 db", "ping: db: Name or service not known\n",
-     "ping: db: Name or service not known"),
-]  # fmt: skip
+    (
+        "ip link add x type dummy",
+        "RTNETLINK answers: File exists\n",
+        "RTNETLINK answers: File exists",
+    ),
+    (
+        "ip addr add 1.2.3 dev x",
+        'Error: any valid prefix is expected rather than "1.2.3".\n',
+        'Error: any valid prefix is expected rather than "1.2.3".',
+    ),
+    (
+        "iptables -A NOPE",
+        "iptables v1.8.11 (nf_tables): Chain 'NOPE' does not exist\n"
+        "Try `iptables -h' or 'iptables --help' for more information.\n",
+        "iptables v1.8.11 (nf_tables): Chain 'NOPE' does not exist",
+    ),
+    (
+        "nft list table x",
+        "Error: No such file or directory\nlist table x\n           ^\n",
+        "Error: No such file or directory",
+    ),
+    (
+        "ping -c 1 10.0.0.9",
+        "PING 10.0.0.9\n\n--- 10.0.0.9 ping statistics ---\n"
+        "1 packets transmitted, 0 received, 100% packet loss, time 0ms\n\n",
+        "1 packets transmitted, 0 received, 100% packet loss, time 0ms",
+    ),
+    (
+        "docker exec c ping -c 1 db",
+        "ping: db: Name or service not known\n",
+        "ping: db: Name or service not known",
+    ),
+]
 
 
 @pytest.mark.parametrize(("command", "output", "reason"), SAID)

@@ -41,13 +41,19 @@ def test_calls_are_listed_with_what_those_that_failed_said():
     "result, words",
     [
         (Result(0, "hello", ""), ""),
-        (Result(28, "", "curl: (28) Connection timed out after 4002 milliseconds\n"),
-         "curl: (28) Connection timed out"),
-        (Result(7, "", "curl: (7) Failed to connect to 198.18.0.12 port 80 after 3 ms: Refused\n"),
-         "curl: (7) Failed to connect to 198.18.0.12 port 80: Refused"),
+        (
+            Result(28, "", "curl: (28) Connection timed out after 4002 milliseconds\n"),
+            "curl: (28) Connection timed out",
+        ),
+        (
+            Result(
+                7, "", "curl: (7) Failed to connect to 198.18.0.12 port 80 after 3 ms: Refused\n"
+            ),
+            "curl: (7) Failed to connect to 198.18.0.12 port 80: Refused",
+        ),
         (Result(1, "", ""), "failed"),
     ],
-)  # fmt: skip
+)
 def test_the_last_words_of_a_call_leave_out_how_long_it_took(result, words):
     assert _words(result) == words
 

@@ -49,9 +49,17 @@ def supervisor(cache):
     name = f"unit{os.getpid()}"
     made = Supervisor(
         name,
-        Settings(base="", snapshot="", memory=0, accelerator="tcg", hosts=["host-a"],
-                 internet=False, recipe="", idle=0.01),
-    )  # fmt: skip
+        Settings(
+            base="",
+            snapshot="",
+            memory=0,
+            accelerator="tcg",
+            hosts=["host-a"],
+            internet=False,
+            recipe="",
+            idle=0.01,
+        ),
+    )
     folder = run_dir(name)
     folder.mkdir()
     made._monitor = made._mux = Silent()
@@ -121,8 +129,13 @@ def test_a_qemu_that_does_not_answer_ends_no_sandbox(supervisor, capsys):
     assert "QEMU does not answer" in capsys.readouterr().err
 
 
-FULL = {"device": "data", "operation": "write", "action": "stop", "nospace": True,
-        "reason": "No space left on device"}  # fmt: skip
+FULL = {
+    "device": "data",
+    "operation": "write",
+    "action": "stop",
+    "nospace": True,
+    "reason": "No space left on device",
+}
 
 
 class Qemu:
@@ -201,8 +214,13 @@ def machine(supervisor, monkeypatch):
 def of(supervisor):
     """host-a of that supervisor's sandbox, as a notebook has it."""
     engine, name = VMEngine(), supervisor._run.name
-    return Host("host-a", "198.18.0.11", engine.host_url(name, "host-a"),
-                engine.agent_path(name, "host-a"), lambda: engine.last_words(name))  # fmt: skip
+    return Host(
+        "host-a",
+        "198.18.0.11",
+        engine.host_url(name, "host-a"),
+        engine.agent_path(name, "host-a"),
+        lambda: engine.last_words(name),
+    )
 
 
 def test_whoever_waits_is_told_at_once_which_disk_is_full(supervisor, machine):
@@ -217,9 +235,10 @@ def test_whoever_waits_is_told_at_once_which_disk_is_full(supervisor, machine):
         with host.converse({"op": "capture"}) as talk:
             talk.hear(60)
 
-    waiting = [threading.Thread(target=wait, args=(act,), daemon=True)
-               for act in (lambda: host.run("dd"), host.read_state, lambda: host.client,
-                           conversation)]  # fmt: skip
+    waiting = [
+        threading.Thread(target=wait, args=(act,), daemon=True)
+        for act in (lambda: host.run("dd"), host.read_state, lambda: host.client, conversation)
+    ]
     for thread in waiting:
         thread.start()
     until("all are connected", lambda: len(supervisor._mux.targets()) == len(waiting), 5)
@@ -328,10 +347,23 @@ def asked(supervisor, said, *, end=False):
 
 @pytest.mark.parametrize(
     "said",
-    [b"{}\n", b"[]\n", b"7\n", b"null\n", b'"do"\n', b"\n", b"\xff\n", b"{nothing", b'{"do": []}\n',
-     b'{"do": "dance"}\n', b"[" * 4000 + b"\n", b"9" * 4000, b"x" * 10_000_000],
+    [
+        b"{}\n",
+        b"[]\n",
+        b"7\n",
+        b"null\n",
+        b'"do"\n',
+        b"\n",
+        b"\xff\n",
+        b"{nothing",
+        b'{"do": []}\n',
+        b'{"do": "dance"}\n',
+        b"[" * 4000 + b"\n",
+        b"9" * 4000,
+        b"x" * 10_000_000,
+    ],
     ids=lambda said: repr(said[:12]),
-)  # fmt: skip
+)
 def test_whatever_is_no_order_is_answered_and_ends_nothing(supervisor, machine, said):
     assert "orders status, reset and stop" in asked(supervisor, said, end=True)["what"]
     assert asked(supervisor, b'{"do": "status"}\n')["recipe"] == ""

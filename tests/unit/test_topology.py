@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import SandboxError
+from sandbox.model.networks import remotes
 from sandbox.model.read import read_host
 from sandbox.model.state import (
     ForwardingEntry,
@@ -26,8 +27,9 @@ from sandbox.model.state import (
     VirtualMachine,
 )
 from sandbox.views import topology
-from sandbox.views.graph import DETAILS, Mark, build, compare, mark, remotes, short_name
+from sandbox.views.graph import DETAILS, Mark, build, compare, mark
 from sandbox.views.layout import arrange, box
+from sandbox.views.names import short_name
 from sandbox.views.picture import KINDS, draw, to_pyvis
 from sandbox.views.text import topology_text
 from sandbox.views.topology import Topology, to_script
@@ -80,9 +82,11 @@ def overlaps(nodes, layout):
     return [
         (one, other)
         for one, other in itertools.combinations(boxes, 2)
-        if boxes[one][0] < boxes[other][2] and boxes[other][0] < boxes[one][2]
-        and boxes[one][1] < boxes[other][3] and boxes[other][1] < boxes[one][3]
-    ]  # fmt: skip
+        if boxes[one][0] < boxes[other][2]
+        and boxes[other][0] < boxes[one][2]
+        and boxes[one][1] < boxes[other][3]
+        and boxes[other][1] < boxes[one][3]
+    ]
 
 
 # What is in the picture
@@ -113,8 +117,11 @@ def test_each_kind_has_a_colour_of_its_own_in_both_themes(theme):
 
 def test_every_interface_but_lo_is_in_the_full_picture():
     snapshot = snapshots.everything()
-    shown = [n for n in build(snapshot, "full").nodes if n.title.endswith(tuple("0123456789"))
-             and "interface number" in n.title]  # fmt: skip
+    shown = [
+        n
+        for n in build(snapshot, "full").nodes
+        if n.title.endswith(tuple("0123456789")) and "interface number" in n.title
+    ]
     assert len(shown) == sum(found.name != "lo" for found in snapshot.interfaces())
 
 
@@ -281,11 +288,17 @@ def test_new_and_gone_things_are_marked():
 def replace_interface(snapshot, namespace, name, **fields):
     def namespaces(host):
         return tuple(
-            dataclasses.replace(space, interfaces=tuple(
-                dataclasses.replace(i, **fields) if i.name == name else i for i in space.interfaces
-            )) if space.id == namespace else space
+            dataclasses.replace(
+                space,
+                interfaces=tuple(
+                    dataclasses.replace(i, **fields) if i.name == name else i
+                    for i in space.interfaces
+                ),
+            )
+            if space.id == namespace
+            else space
             for space in host.namespaces
-        )  # fmt: skip
+        )
 
     hosts = [dataclasses.replace(h, namespaces=namespaces(h)) for h in snapshot.hosts]
     return dataclasses.replace(snapshot, hosts=tuple(hosts))
@@ -347,8 +360,10 @@ def test_what_is_wrong_is_marked_at_a_node_or_from_one_to_another(detail):
     view = draw(snapshots.lesson(), detail=detail, marks=marks).data["views"][detail]
     [drawn] = [it for it in view["edges"] if it["kind"] == "check"]
     assert (drawn["change"], drawn["title"], drawn["arrows"]) == (
-        "wrong", "✗ no answer\n✗ no name", "to",
-    )  # fmt: skip
+        "wrong",
+        "✗ no answer\n✗ no name",
+        "to",
+    )
 
 
 def test_what_is_gone_stays_at_its_old_place():

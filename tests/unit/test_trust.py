@@ -12,10 +12,18 @@ from nbformat.sign import NotebookNotary
 
 ROOT = Path(__file__).parents[2]
 BROKEN = (
-    b"no JSON", b"", b"[]", b"null", b"{}", b"5", b'{"cells": 5, "nbformat": 4}', b"\xff\xfe",
-    b'{"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}', b'{"nbformat": "x"}',
+    b"no JSON",
+    b"",
+    b"[]",
+    b"null",
+    b"{}",
+    b"5",
+    b'{"cells": 5, "nbformat": 4}',
+    b"\xff\xfe",
+    b'{"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}',
+    b'{"nbformat": "x"}',
     b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}',
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -46,9 +54,12 @@ def git(course, *arguments):
 
 def run(course, data, *words):
     return subprocess.run(
-        [sys.executable, course / "scripts/trust.py", *words], capture_output=True, text=True,
-        check=True, env={**os.environ, "JUPYTER_DATA_DIR": str(data)},
-    )  # fmt: skip
+        [sys.executable, course / "scripts/trust.py", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "JUPYTER_DATA_DIR": str(data)},
+    )
 
 
 def trusted(course, data):

@@ -39,11 +39,20 @@ def fake_qemu(folder, monkeypatch, script):
     monkeypatch.setenv("PATH", str(folder))
 
 
-@pytest.mark.parametrize("script", [
-    "#!/bin/sh\nexit 0", "#!/bin/sh\necho broken library >&2; exit 127", "#!/bin/sh\necho hello",
-    "#!/bin/sh\necho 'QEMU emulator version '", "#!/bin/sh\nkill -9 $$", "#!/none", "",
-    "#!/bin/sh\nexec /bin/sleep 10", "#!/bin/sh\nprintf '\\377\\376'",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "script",
+    [
+        "#!/bin/sh\nexit 0",
+        "#!/bin/sh\necho broken library >&2; exit 127",
+        "#!/bin/sh\necho hello",
+        "#!/bin/sh\necho 'QEMU emulator version '",
+        "#!/bin/sh\nkill -9 $$",
+        "#!/none",
+        "",
+        "#!/bin/sh\nexec /bin/sleep 10",
+        "#!/bin/sh\nprintf '\\377\\376'",
+    ],
+)
 def test_a_qemu_that_does_not_say_its_version_is_one_message(tmp_path, monkeypatch, script):
     fake_qemu(tmp_path / "bin", monkeypatch, script)
     monkeypatch.setattr(qemu, "VERSION_SECONDS", 0.5)
@@ -90,19 +99,37 @@ def test_an_unknown_accelerator_is_one_message(monkeypatch):
 
 
 @pytest.mark.parametrize("trouble", MOUNTS)
-@pytest.mark.parametrize("command", [
-    ["up", "--id", "mine"], ["build"], ["down", "--id", "mine"], ["status", "--id", "mine"],
-    ["doctor"], ["down", "--all", "--cache"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["up", "--id", "mine"],
+        ["build"],
+        ["down", "--id", "mine"],
+        ["status", "--id", "mine"],
+        ["doctor"],
+        ["down", "--all", "--cache"],
+    ],
+)
 def test_a_cache_that_cannot_be_written_to_is_one_message(tmp_path, command, trouble):
     (tmp_path / "cache").mkdir()
     script = MOUNTS[trouble].format(tmp_path / "cache")
     ran = subprocess.run(
-        [*UNSHARE, "sh", "-c", f'{script}; exec "$@"', "sh", sys.executable, "-m", "sandbox",
-         *command],
+        [
+            *UNSHARE,
+            "sh",
+            "-c",
+            f'{script}; exec "$@"',
+            "sh",
+            sys.executable,
+            "-m",
+            "sandbox",
+            *command,
+        ],
         env={**os.environ, "WIRE_BY_WIRE_CACHE": str(tmp_path / "cache"), "TMPDIR": "/tmp"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     said = "".join(line for line in ran.stderr.splitlines(True) if not line.startswith("["))
     assert "Traceback" not in said
     if command[0] in ("up", "build"):
@@ -124,11 +151,21 @@ except SandboxError as error:
     print(error)
 """
     ran = subprocess.run(
-        [*UNSHARE, "sh", "-c", f'{MOUNTS["full"].format(tmp_path / "cache")}; exec "$@"', "sh",
-         sys.executable, "-c", code],
+        [
+            *UNSHARE,
+            "sh",
+            "-c",
+            f'{MOUNTS["full"].format(tmp_path / "cache")}; exec "$@"',
+            "sh",
+            sys.executable,
+            "-c",
+            code,
+        ],
         env={**os.environ, "WIRE_BY_WIRE_CACHE": str(tmp_path / "cache"), "TMPDIR": "/tmp"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.stderr == ""
     assert f"The disk at {tmp_path}/cache is full." in ran.stdout
 
@@ -159,17 +196,23 @@ def test_a_program_that_fails_while_building_is_one_message(cache):
     assert "/no such" in caught.value.why
 
 
-@pytest.mark.parametrize("locale", [
-    {"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    {"PYTHONIOENCODING": "ascii"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+    ],
+)
 def test_a_terminal_without_every_character_is_no_trouble(tmp_path, locale):
     name = tmp_path / "Übung"
     name.mkdir()
     ran = subprocess.run(
-        [sys.executable, "-m", "sandbox", "doctor"], capture_output=True, check=False,
+        [sys.executable, "-m", "sandbox", "doctor"],
+        capture_output=True,
+        check=False,
         env={"PATH": os.environ["PATH"], "HOME": str(name), "SANDBOX_ENGINE": "vm", **locale},
-    )  # fmt: skip
+    )
     assert b"Traceback" not in ran.stderr
     assert b"Machine: " in ran.stdout
 
@@ -177,7 +220,9 @@ def test_a_terminal_without_every_character_is_no_trouble(tmp_path, locale):
 def test_a_reader_that_had_enough_is_no_trouble(cache):
     ran = subprocess.run(
         ["sh", "-c", f"({sys.executable} -m sandbox doctor; echo status $? >&2) | true"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "Traceback" not in ran.stderr
     assert "Something that the sandbox needs" not in ran.stderr

@@ -73,16 +73,28 @@ def test_a_later_report_takes_the_place_of_the_earlier(client):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"[]", b"null", b"\xff", report() | {"more": 1}, report() | {"learner": "../x"},
-        report() | {"learner": f"{1:016x}\n"}, report(name="x" * 41), report() | {"name": 5},
-        report(lessons={"none": lesson()}), report(lessons={"01-bridge": lesson(right=-1)}),
-        report(lessons={"01-bridge": lesson(started=1e300)}), report(labs={LAB: {}}),
-        report(labs={LAB: lab(best=10**9)}), report(labs={LAB: lab(done="yes")}),
-        b"[" * 30_000, json.dumps(report(lessons={"01-bridge": lesson(float("nan"))})).encode(),
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        report() | {"more": 1},
+        report() | {"learner": "../x"},
+        report() | {"learner": f"{1:016x}\n"},
+        report(name="x" * 41),
+        report() | {"name": 5},
+        report(lessons={"none": lesson()}),
+        report(lessons={"01-bridge": lesson(right=-1)}),
+        report(lessons={"01-bridge": lesson(started=1e300)}),
+        report(labs={LAB: {}}),
+        report(labs={LAB: lab(best=10**9)}),
+        report(labs={LAB: lab(done="yes")}),
+        b"[" * 30_000,
+        json.dumps(report(lessons={"01-bridge": lesson(float("nan"))})).encode(),
         report(labs={f"{number:02}-x": lab() for number in range(100)} | {"00-y": lab()}),
     ],
     ids=lambda body: str(body)[:40],
-)  # fmt: skip
+)
 def test_what_is_no_report_is_refused_in_one_sentence(client, body):
     status, said = client.send(body)
     assert status == 400
@@ -189,8 +201,10 @@ def test_a_port_that_is_taken_is_one_message(client, tmp_path):
     port = re.search(r":(\d+)", client.page)[1]
     done = subprocess.run(
         [sys.executable, "-m", "sandbox", "wall", "--file", str(tmp_path / "x"), "--port", port],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert f"cannot listen at port {port}" in done.stderr and "Traceback" not in done.stderr
 

@@ -126,11 +126,15 @@ def test_variables_in_advice_are_read_somewhere():
 
 
 OPTIONS = {
-    "up": [("3", "--hosts 3"), ("internet=True", "--internet"), ("fresh=True", "--fresh"),
-           ("leave_lab=True", "--leave-lab")],
+    "up": [
+        ("3", "--hosts 3"),
+        ("internet=True", "--internet"),
+        ("fresh=True", "--fresh"),
+        ("leave_lab=True", "--leave-lab"),
+    ],
     "reset": [],
     "down": [],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("id", ["default", "mine"])

@@ -57,9 +57,12 @@ def run(
                 ports.setdefault(port, []).extend(outer)
         special = network in ("host", "none") or network.startswith("container:")
         container = client.containers.create(
-            image.strip(), words or None, name=name or None, ports=ports,
+            image.strip(),
+            words or None,
+            name=name or None,
+            ports=ports,
             **({"network_mode": network} if special else {"network": network or None}),
-        )  # fmt: skip
+        )
         try:
             container.start()
         except APIError:

@@ -10,11 +10,17 @@ __all__ = ["Refused", "chosen", "refused"]
 
 # What the Engine says when something is wrong with one field.
 _BLAME = (
-    ("name", r"container name .* already in use|network with name .* already exists"
-             r"|Invalid container name|invalid name|predefined"),
+    (
+        "name",
+        r"container name .* already in use|network with name .* already exists"
+        r"|Invalid container name|invalid name|predefined",
+    ),
     ("image", r"No such image|invalid reference format|pull access denied|manifest unknown"),
-    ("ports", r"port is already allocated|address already in use|invalid port"
-              r"|cannot assign requested address|failed to bind host port"),
+    (
+        "ports",
+        r"port is already allocated|address already in use|invalid port"
+        r"|cannot assign requested address|failed to bind host port",
+    ),
     ("command", r"executable file .*not found|exec: |unable to start container process"),
     ("parent", r"parent|interface .* not found|link not found|vlan|already using"),
     ("subnet", r"overlaps|invalid pool|subnet|address space|CIDR|prefix"),
@@ -23,7 +29,7 @@ _BLAME = (
     ("driver", r"swarm manager|swarm|plugin .* not found|driver"),
     ("network", r"network .* not found|network|endpoint"),
     ("container", r"No such container|is not running|container"),
-)  # fmt: skip
+)
 # What passes a reason on adds its own words before it.
 _LAYERS = re.compile(
     r"^.*(?:failed to set up container networking|failed to create task for container"

@@ -23,9 +23,20 @@ _CONDITIONS = {
 }
 # The others are names of chains (iptables-extensions(8)).
 _TARGETS = {
-    "ACCEPT", "DNAT", "DROP", "LOG", "MARK", "MASQUERADE", "NFLOG", "NOTRACK", "REDIRECT",
-    "REJECT", "RETURN", "SNAT", "TRACE",
-}  # fmt: skip
+    "ACCEPT",
+    "DNAT",
+    "DROP",
+    "LOG",
+    "MARK",
+    "MASQUERADE",
+    "NFLOG",
+    "NOTRACK",
+    "REDIRECT",
+    "REJECT",
+    "RETURN",
+    "SNAT",
+    "TRACE",
+}
 _DESTINATIONS = ("--to-destination", "--to-source", "--to-ports", "--set-xmark", "--reject-with")
 
 

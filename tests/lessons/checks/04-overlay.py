@@ -31,13 +31,18 @@ def frames_in(host, path):
 @contextmanager
 def captured_on_the_lan(host):
     """Frames that leave or reach host while the block runs."""
-    ok(host, "tcpdump -U --immediate-mode -i eth0 -w /root/t.pcap > /root/t.err 2>&1 &"
-             " echo $! > /root/t.pid")  # fmt: skip
+    ok(
+        host,
+        "tcpdump -U --immediate-mode -i eth0 -w /root/t.pcap > /root/t.err 2>&1 &"
+        " echo $! > /root/t.pid",
+    )
     until("tcpdump listens", lambda: host.run("grep -q listening /root/t.err").code == 0)
     frames = []
     yield frames
-    ok(host, "kill $(cat /root/t.pid); while kill -0 $(cat /root/t.pid) 2>/dev/null;"
-             " do sleep 0.1; done")  # fmt: skip
+    ok(
+        host,
+        "kill $(cat /root/t.pid); while kill -0 $(cat /root/t.pid) 2>/dev/null; do sleep 0.1; done",
+    )
     frames += frames_in(host, "/root/t.pcap")
     ok(host, "rm /root/t.*")
 

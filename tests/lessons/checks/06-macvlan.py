@@ -15,8 +15,11 @@ def containers(host):
     """By a container's IPv4 address on eth0, what runs a command in its network namespace, and its
     MAC address. docker exec takes seconds where the processors are busy.
     """
-    said = ok(host, "for ns in /run/docker/netns/*; do"
-                    " echo $ns $(nsenter --net=$ns ip -j addr show eth0); done")  # fmt: skip
+    said = ok(
+        host,
+        "for ns in /run/docker/netns/*; do"
+        " echo $ns $(nsenter --net=$ns ip -j addr show eth0); done",
+    )
     found = {}
     for line in said.splitlines():
         space, _, shown = line.partition(" ")
@@ -75,9 +78,12 @@ def a_switch_that_lets_one_mac_address_pass_drops_the_containers_arp_as_well(a, 
     # It answers for host-a's address too, by a MAC address that the switch drops.
     ok(a, "ip link del shim")
     ok(b, "ip neigh flush dev eth0; ping -c 1 -W 9 198.18.0.128 && ping -c 1 -W 9 198.18.0.11")
-    ok(a, "nft add table netdev port; nft add chain netdev port out"
-          " '{ type filter hook egress device eth0 priority 0; }'; nft add rule netdev port out"
-          f" ether saddr != {mac(a)} drop")  # fmt: skip
+    ok(
+        a,
+        "nft add table netdev port; nft add chain netdev port out"
+        " '{ type filter hook egress device eth0 priority 0; }'; nft add rule netdev port out"
+        f" ether saddr != {mac(a)} drop",
+    )
     ok(b, "ping -c 1 -W 9 198.18.0.11")
     nobody_answers(b, "ping -c 1 -W 3 198.18.0.128")
     # Once api has forgotten host-b it cannot answer.

@@ -56,26 +56,36 @@ def calls(host, *services):
     """What was asked, in order, as method and path; looks and probes left out."""
     lines = [line.split()[:3] for line in ok(host, "cat /var/log/calls.log").splitlines()]
     return [
-        (method, path) for service, method, path in lines
-        if service in services and method != "GET"
-    ]  # fmt: skip
+        (method, path) for service, method, path in lines if service in services and method != "GET"
+    ]
 
 
 @after(QUIZ)
 def a_networks_life_is_made_of_docker_calls_and_each_leads_to_neutrons(a, b):
     before = everything(a)
     ok(a, "> /var/log/calls.log")
-    ok(a, "docker network create -d kuryr --ipam-driver kuryr --subnet 10.41.0.0/24"
-          " --gateway 10.41.0.1 own")  # fmt: skip
+    ok(
+        a,
+        "docker network create -d kuryr --ipam-driver kuryr --subnet 10.41.0.0/24"
+        " --gateway 10.41.0.1 own",
+    )
     ok(a, "docker run --rm --network own toolbox true; docker network rm own")
     # A network's and an endpoint's part in the order of moby's libnetwork/docs/remote.md.
     asked = [path.rpartition(".")[2] for _, path in calls(a, "docker")]
     expected = [
-        "RequestPool", "RequestAddress", "CreateNetwork",
-        "RequestAddress", "CreateEndpoint", "Join",
-        "Leave", "DeleteEndpoint", "ReleaseAddress",
-        "ReleaseAddress", "ReleasePool", "DeleteNetwork",
-    ]  # fmt: skip
+        "RequestPool",
+        "RequestAddress",
+        "CreateNetwork",
+        "RequestAddress",
+        "CreateEndpoint",
+        "Join",
+        "Leave",
+        "DeleteEndpoint",
+        "ReleaseAddress",
+        "ReleaseAddress",
+        "ReleasePool",
+        "DeleteNetwork",
+    ]
     assert [name for name in asked if name in expected] == expected, asked
     made = [path for method, path in calls(a, "neutron") if method == "POST"]
     assert made == [f"/v2.0/{kind}" for kind in ("subnetpools", "networks", "subnets", "ports")]
