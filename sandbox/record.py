@@ -156,7 +156,7 @@ def under_way() -> dict[str, dict[str, Any]]:
     }
 
 
-def begin(name: str, points: int, start: dict[str, dict[str, Any]]) -> None:
+def begin(name: str, points: int, start: dict[str, Any]) -> None:
     """A lab is begun anew; the best score of earlier times stays.
 
     start: how the hosts are, see ``scene.read_raw``. Raises SandboxError.

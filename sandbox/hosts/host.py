@@ -26,6 +26,8 @@ from sandbox.guest import wire
 if TYPE_CHECKING:
     from docker import DockerClient
 
+    from sandbox.guest.state_types import State
+
 __all__ = ["Conversation", "Host", "Result"]
 
 INTERRUPT_SECONDS = 3.0
@@ -120,12 +122,13 @@ class Host:
         """Raises SandboxError if the host does not run a command within timeout seconds."""
         self._ask({"op": "exec", "argv": ["echo", "{}"]}, "a command", timeout)
 
-    def read_state(self, *, timeout: float = 30.0) -> dict[str, Any]:
+    def read_state(self, *, timeout: float = 30.0) -> State:
         """The host's network state as ``guest/state.py`` reads it, in one round trip.
 
         Raises SandboxError if the host cannot be reached or timeout seconds are over.
         """
-        return self._ask({"op": "state"}, "its state", timeout)
+        state: State = self._ask({"op": "state"}, "its state", timeout)
+        return state
 
     def attempt(self, wanted: dict[str, object], *, timeout: float = 30.0) -> dict[str, Any]:
         """What became of an attempt to reach something from a namespace of this host.
@@ -346,7 +349,8 @@ class Conversation:
                 raise self._failed(payload.decode(errors="replace").strip())
             self._heard += payload
         line, _, self._heard = self._heard.partition(b"\n")
-        return json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
 
 class _Taken:
