@@ -70,7 +70,7 @@ def _reason(engine: str, docker: dict[str, Any]) -> str:
     if os.environ.get("SANDBOX_ENGINE"):
         return f"SANDBOX_ENGINE={engine}"
     if engine == "docker":
-        return docker["why"]
+        return str(docker["why"])
     return "no Docker can be used" if not docker["works"] else "the sandbox runs on it already"
 
 

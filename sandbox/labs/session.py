@@ -186,7 +186,7 @@ class Session:
             mine.setdefault("hints", {})[wanted.title] = number
 
         record.change(keep)
-        return wanted.hints[number - 1]
+        return str(wanted.hints[number - 1])
 
     def answer(self, question: str | int, text: str) -> None:
         """Answer a question in words. question: it, or its number, from 1.
