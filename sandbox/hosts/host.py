@@ -75,6 +75,7 @@ class Host:
 
         A call that waits in silence (``wait``) keeps no VM from being paused; a command does.
         """
+        # urllib3 closes its connections when nobody has this host any more.
         return self.connect(60)
 
     def connect(self, timeout: int) -> DockerClient:
@@ -240,9 +241,13 @@ class Host:
     def _request(self, request: dict[str, object]) -> socket.socket:
         try:
             conn = link.connect(self._agent_path)
+        except OSError as error:
+            raise self._unreachable(error) from error
+        try:
             conn.settimeout(None)
             wire.send(conn, wire.REQUEST, json.dumps(request).encode())
         except OSError as error:
+            conn.close()
             raise self._unreachable(error) from error
         return conn
 
