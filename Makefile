@@ -77,11 +77,16 @@ test-all: installed .venv/teach .venv/site lint ## Run every test, also those th
 test-fast: .venv/ready ## Run the tests that need no engine
 	$(RUN) -m pytest -n $(WORKERS) tests/unit
 
+SHELL_SCRIPTS = $(shell grep -lIrE '^.!/bin/(ba|busybox )?sh' .ci binder sandbox scripts)
+
+# Linux on ARM has no wheel of shellcheck.
 lint: .venv/ready ## Check format, style and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	.venv/bin/hadolint binder/Dockerfile
+	.venv/bin/oxlint --deny-warnings sandbox/views/frontend
+	$(if $(shell command -v .venv/bin/shellcheck),.venv/bin/shellcheck $(SHELL_SCRIPTS) scripts/terminal.bashrc)
 
 outputs: setup ## Run LESSON=lessons/01-… (or all) and store the outputs
 	$(RUN) scripts/store_outputs.py $(LESSON)

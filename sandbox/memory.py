@@ -18,12 +18,12 @@ _LIMITS = (
 
 def available() -> int:
     """Bytes that new programs can have: the kernel's estimate, within this container's limit."""
-    return min(psutil.virtual_memory().available, limit())
+    return min(int(psutil.virtual_memory().available), limit())
 
 
 def limit() -> int:
     """Bytes of this machine's memory, or of what this container may have of it."""
-    limits = [psutil.virtual_memory().total]
+    limits = [int(psutil.virtual_memory().total)]
     for path in _LIMITS:
         with contextlib.suppress(OSError, ValueError):
             limits.append(int(path.read_text()))

@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import socket
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from docker.transport.unixconn import UnixHTTPConnection
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
@@ -125,6 +127,25 @@ def _console():
 
     path = state_dir(os.environ["SANDBOX_ID"]) / "console"
     return path.read_text(errors="replace")[-6000:] if path.exists() else ""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _docker_leaves_no_socket_open():
+    """docker-py leaves one to the garbage collector where nobody listens, with a warning."""
+
+    def connect(self):
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.settimeout(self.timeout)
+            sock.connect(self.unix_socket)
+        except OSError:
+            sock.close()
+            raise
+        self.sock = sock
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(UnixHTTPConnection, "connect", connect)
+        yield
 
 
 @pytest.fixture(autouse=True)

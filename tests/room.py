@@ -39,7 +39,8 @@ class Client:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 return answer.status, answer.read(), answer.headers
         except urllib.error.HTTPError as error:
-            return error.code, error.read(), error.headers
+            with error:
+                return error.code, error.read(), error.headers
 
     def send(self, body, **more):
         status, said, _ = self.ask("progress", body, token=self.learners, **more)

@@ -4,6 +4,7 @@ file is the folder of the sockets, so that they are found from every environment
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import json
@@ -52,6 +53,8 @@ __all__ = [
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 HOLD_SECONDS = 10.0
+# Those that were started here and may still run: they outlive who starts them.
+_launched: list[subprocess.Popen[bytes]] = []
 
 
 @contextmanager
@@ -93,6 +96,8 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), UNSEEN: "1"},
             start_new_session=True,
         )
+    _reap()
+    _launched.append(process)
     assert process.stdin and process.stdout
     with process.stdout:
         # One that has ended already reads nothing, and its log says why.
@@ -119,6 +124,12 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
                            fix=f"look into its log, {log}, and try again")  # fmt: skip
     if reply:
         raise SandboxError(**reply)
+
+
+@atexit.register
+def _reap() -> None:
+    """Take the status of those that have ended."""
+    _launched[:] = [it for it in _launched if it.poll() is None]
 
 
 def _await_other(sandbox_id: str) -> None:

@@ -44,7 +44,8 @@ def proved() -> Versions:
 
 def _read(path: Path) -> Versions:
     try:
-        return json.loads(path.read_text())
+        read: Versions = json.loads(path.read_text())
+        return read
     except (OSError, ValueError):
         return {}
 

@@ -25,6 +25,8 @@ A connection to agent.sock carries one request, in frames (wire.py). The first i
 Standard library only, and no asyncio: Debian's python3-minimal has none.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import glob
@@ -50,6 +52,11 @@ except ImportError:  # in a host they stand beside this one, without the package
     import addresses  # type: ignore[no-redef]
     import wire  # type: ignore[no-redef]
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 PORT = "wire-by-wire"
 # Output that a command leaves in its pipes when it ends is worth this many seconds' wait;
 # a background child may hold the pipe open for as long as it likes.
@@ -61,7 +68,8 @@ LONGEST_ARGUMENT = 32 * mmap.PAGESIZE  # MAX_ARG_STRLEN, linux/binfmts.h
 OOM_SCORE = -500
 
 
-def serve_connection(conn):
+def serve_connection(conn: socket.socket) -> None:
+    """Serve the one request of a connection, and close it. It raises nothing: errors are told."""
     with conn, contextlib.suppress(OSError):
         first = wire.receive(conn)
         if first is None:
@@ -99,22 +107,27 @@ def serve_connection(conn):
             wire.send(conn, wire.EXIT, b"0")
 
 
-def send_answer(conn, answer):
+def send_answer(conn: socket.socket, answer: object) -> None:
+    """Write answer as JSON, in frames, then EXIT 0. Raises OSError."""
     data = json.dumps(answer).encode()
     for offset in range(0, len(data), wire.CHUNK):
         wire.send(conn, wire.STDOUT, data[offset : offset + wire.CHUNK])
     wire.send(conn, wire.EXIT, b"0")
 
 
-def execute(conn, request):
+def execute(conn: socket.socket, request: Mapping[str, Any]) -> None:
+    """Run the command of an "exec" request to its end, which is the last that conn is told.
+
+    Raises OSError if it does not start.
+    """
     env = {**os.environ, **request.get("env", {})}
     size = request.get("tty")
     if size:
         master, slave = pty.openpty()
         resize(master, *size)
-        streams = dict.fromkeys(("stdin", "stdout", "stderr"), slave)
+        stream = slave
     else:
-        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        stream = subprocess.PIPE
 
     argv, script = within_limits(request["argv"])
     process = subprocess.Popen(
@@ -124,7 +137,9 @@ def execute(conn, request):
         cwd=request.get("cwd") or "/root",
         start_new_session=not size,
         pass_fds=script,
-        **streams,
+        stdin=stream,
+        stdout=stream,
+        stderr=stream,
     )
     for fd in script:
         os.close(fd)
@@ -133,6 +148,7 @@ def execute(conn, request):
         os.close(slave)
         outputs, stdin = {master: wire.STDOUT}, os.dup(master)
     else:
+        assert process.stdin and process.stdout and process.stderr
         outputs = {process.stdout.fileno(): wire.STDOUT, process.stderr.fileno(): wire.STDERR}
         stdin = os.dup(process.stdin.fileno())
         process.stdin.close()
@@ -141,15 +157,18 @@ def execute(conn, request):
     except OSError:
         end_group(process)
     finally:
-        for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
         if size:
             os.close(master)
 
 
-def within_limits(argv):
-    """argv such that bash -c takes a script of any length, and descriptors that it needs."""
+def within_limits(argv: list[str]) -> tuple[list[str], tuple[int, ...]]:
+    """argv such that bash -c takes a script of any length, and descriptors that it needs.
+
+    The caller passes those on and closes them. Raises OSError.
+    """
     if argv[:2] != ["bash", "-c"] or len(os.fsencode(argv[2])) < LONGEST_ARGUMENT:
         return argv, ()
     with open(os.memfd_create("script"), "wb") as file:
@@ -166,12 +185,12 @@ class Input:
     fd: non-blocking from now on, and closed here.
     """
 
-    def __init__(self, selector, fd):
+    def __init__(self, selector: selectors.BaseSelector, fd: int) -> None:
         os.set_blocking(fd, False)
         self.selector, self.fd = selector, fd
         self.waiting, self.ended, self.watched = bytearray(), False, False
 
-    def write(self):
+    def write(self) -> int:
         """Hand over what there is room for. Gives how many bytes wait no more."""
         before = len(self.waiting)
         try:
@@ -192,21 +211,25 @@ class Input:
             self.close()
         return before - len(self.waiting)
 
-    def close(self):
+    def close(self) -> None:
+        """Close it, once."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
 
-def relay(conn, process, outputs, stdin):
+def relay(
+    conn: socket.socket, process: subprocess.Popen[bytes], outputs: dict[int, int], stdin: int
+) -> None:
     """Carry output to conn and input from it until the process has ended.
 
     outputs: the kind of frame for each descriptor to read.  stdin: to be written, closed here.
+    Raises OSError if the caller goes away before.
     """
     ended = os.pidfd_open(process.pid)
     selector = selectors.DefaultSelector()
     standard_input = Input(selector, stdin)
-    for fd in (*outputs, conn, ended):
+    for fd in (*outputs, conn.fileno(), ended):
         selector.register(fd, selectors.EVENT_READ)
     deadline = None
     open_outputs = set(outputs)
@@ -234,7 +257,8 @@ def relay(conn, process, outputs, stdin):
         standard_input.close()
 
 
-def forward(conn, fd, kind):
+def forward(conn: socket.socket, fd: int, kind: int) -> bool:
+    """Send what fd has as one frame of that kind; False at its end. Raises OSError of conn."""
     try:
         data = os.read(fd, wire.CHUNK)
     except BlockingIOError:
@@ -246,14 +270,19 @@ def forward(conn, fd, kind):
     return bool(data)
 
 
-def set_oom_score(pid, score):
-    """How soon that process is killed when memory runs out, -1000 (never) to 1000 (proc(5))."""
+def set_oom_score(pid: int | str, score: int) -> None:
+    """How soon that process is killed when memory runs out, -1000 (never) to 1000 (proc(5)).
+
+    pid: its number, or "self". Where it may not be set, it stays.
+    """
     with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
         file.write(str(score))
 
 
-def take_input(conn, process, standard_input):
-    """Take one frame of the caller; False if it went away."""
+def take_input(
+    conn: socket.socket, process: subprocess.Popen[bytes], standard_input: Input
+) -> bool:
+    """Take one frame of the caller; False if it went away. Raises OSError of conn."""
     frame = wire.receive(conn)
     if frame is None:
         return False
@@ -270,7 +299,8 @@ def take_input(conn, process, standard_input):
     return True
 
 
-def end_group(process):
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a command's process group: hang up, terminate, kill, with a second for each."""
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -279,14 +309,19 @@ def end_group(process):
             return
 
 
-def resize(fd, rows, columns):
+def resize(fd: int, rows: int, columns: int) -> None:
+    """Tell a terminal its size. Raises OSError."""
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207  # linux/random.h
 
 
-def resume(request):
+def resume(request: Mapping[str, Any]) -> None:
+    """Set the clock, feed the random pool, and open the way out if that is asked for.
+
+    Raises OSError, or CalledProcessError if a route or rule is refused.
+    """
     time.clock_settime(time.CLOCK_REALTIME, request["time"])
     seed = bytes.fromhex(request["seed"])
     with open("/dev/random", "wb", buffering=0) as pool:
@@ -307,7 +342,8 @@ def resume(request):
                 subprocess.run(["iptables", "-w", "-t", "nat", "-I", chain, *rule], check=True)
 
 
-def settle(_request):
+def settle(_request: Mapping[str, Any]) -> None:
+    """Write back files, and leave all free memory but 48 MiB zeroed. Raises OSError."""
     os.sync()
     with open("/proc/meminfo") as file:
         fields = dict(line.split(":") for line in file)
@@ -319,8 +355,11 @@ def settle(_request):
                 pages[offset] = 0
 
 
-def dial(target):
-    """A socket connected to ``unix:PATH`` here, or to ``host:CONTAINER:PATH`` in a container."""
+def dial(target: str) -> socket.socket:
+    """A socket connected to ``unix:PATH`` here, or to ``host:CONTAINER:PATH`` in a container.
+
+    Its time limit is 5 s. Raises OSError if nothing listens there or the container does not run.
+    """
     kind, _, rest = target.partition(":")
     path = rest
     if kind == "host":
@@ -339,22 +378,29 @@ def dial(target):
 PIDS: dict[str, int] = {}
 
 
-def container_pid(name):
-    """The process id of the container's first process, asked of the Engine."""
+def container_pid(name: str) -> int:
+    """The process id of the container's first process, asked of the Engine.
+
+    Raises OSError if it does not run or the Engine does not answer.
+    """
     pid = PIDS.get(name)
     if pid and os.path.exists(f"/proc/{pid}/root/run/wire-by-wire"):
         return pid
     from state import ask_engine
 
     body = json.loads(ask_engine(f"/containers/{urllib.parse.quote(name)}/json"))
-    pid = body.get("State", {}).get("Pid")
-    if not pid:
+    asked = int(body.get("State", {}).get("Pid") or 0)
+    if not asked:
         raise OSError(f"{name} is not running")
-    PIDS[name] = pid
-    return pid
+    PIDS[name] = asked
+    return asked
 
 
-def serve_commands(path):
+def serve_commands(path: str) -> None:
+    """Serve requests on the unix socket at path, each in a thread, without end.
+
+    Raises OSError if it cannot listen there.
+    """
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
@@ -372,8 +418,11 @@ def serve_commands(path):
             time.sleep(RETRY_SECONDS)
 
 
-def port_device():
-    """The device of our virtio-serial port, found by the name that QEMU gave it."""
+def port_device() -> str:
+    """The device of our virtio-serial port, found by the name that QEMU gave it.
+
+    Raises OSError if there is none.
+    """
     for path in glob.glob("/sys/class/virtio-ports/*/name"):
         with open(path) as file:
             if file.read().strip() == PORT:
@@ -381,15 +430,18 @@ def port_device():
     raise OSError(f"the VM has no virtio-serial port named {PORT}")
 
 
-def serve_port(again=False):
-    """Carry streams until the link closes. again: whether the other side has some of before."""
+def serve_port(again: bool = False) -> None:
+    """Carry streams until the link closes. again: whether the other side has some of before.
+
+    Raises OSError if there is no port.
+    """
     from mux import Loop, Mux
 
     link = os.open(port_device(), os.O_RDWR)
     loop = Loop()
     running = True
 
-    def ended():
+    def ended() -> None:
         nonlocal running
         running = False
 
@@ -404,7 +456,7 @@ def serve_port(again=False):
         loop.close()
 
 
-def keep_serving_port():
+def keep_serving_port() -> None:
     """Serve the port for as long as the VM runs: its init ends with us, and then it panics."""
     failed = False
     while True:
@@ -417,11 +469,12 @@ def keep_serving_port():
         time.sleep(RETRY_SECONDS)
 
 
-def relay_stdio(path):
+def relay_stdio(path: str) -> None:
+    """Join standard input and output to the unix socket at path, to its end. Raises OSError."""
     with dial(f"unix:{path}") as sock:
         sock.settimeout(None)
 
-        def upward():
+        def upward() -> None:
             with contextlib.suppress(OSError):
                 while data := os.read(0, 65536):
                     sock.sendall(data)
@@ -434,7 +487,8 @@ def relay_stdio(path):
                     data = data[os.write(1, data) :]
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
+    """Do what the command line asks for (see the top). Raises SystemExit for other words."""
     if arguments[:1] == ["dial"] and len(arguments) == 2:
         relay_stdio(arguments[1])
         return

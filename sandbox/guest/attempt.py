@@ -11,6 +11,8 @@ errno's name, such as "ECONNREFUSED". said: what a TCP server answered to an HTT
 It goes by no program of the namespace's container, and needs none there. Standard library only.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import socket
@@ -22,15 +24,24 @@ except ImportError:  # in a host they stand beside this one, without the package
     import probe  # type: ignore[no-redef]
     import state  # type: ignore[no-redef]
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["attempt"]
 
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 MOST_SAID = 400
 
 
-def attempt(namespace, pid, to, protocol, port, seconds):
-    """The answer; the calling thread is in that namespace from then on."""
-    answer = {"outcome": "", "error": "", "addresses": [], "said": ""}
+def attempt(
+    namespace: int, pid: int, to: str, protocol: str, port: int, seconds: float
+) -> dict[str, Any]:
+    """The answer, as described at the top; the calling thread is in that namespace from then on.
+
+    seconds: how long to wait for it. What cannot be reached is an outcome, not an error.
+    """
+    answer: dict[str, Any] = {"outcome": "", "error": "", "addresses": [], "said": ""}
     try:
         found = state.find_namespaces(os.stat(state.NAMESPACE))
         handle = os.open(found[namespace]["open"], os.O_RDONLY)
@@ -43,21 +54,22 @@ def attempt(namespace, pid, to, protocol, port, seconds):
         answer["addresses"] = looked_up["addresses"]
         if protocol == "name":
             return {**answer, "outcome": "answered"}
-        os.setns(handle, os.CLONE_NEWNET)
+        state.enter(handle)
         try:
             reach = {"tcp": reach_tcp, "icmp": reach_icmp}[protocol]
             answer["said"] = reach(answer["addresses"][0], port, seconds)
         except TimeoutError:
             return {**answer, "outcome": "silence"}
         except OSError as error:
-            name = errno.errorcode.get(error.errno, "error")
+            name = errno.errorcode.get(error.errno or 0, "error")
             return {**answer, "outcome": name, "error": error.strerror or str(error)}
         return {**answer, "outcome": "answered"}
     finally:
         os.close(handle)
 
 
-def addresses_of(handle, pid, to):
+def addresses_of(handle: int, pid: int, to: str) -> dict[str, object]:
+    """The addresses that an address or a name stands for, or an error, as probe.look_up says."""
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, to)
@@ -67,7 +79,11 @@ def addresses_of(handle, pid, to):
     return probe.look_up(handle, pid, to)
 
 
-def reach_tcp(address, port, seconds):
+def reach_tcp(address: str, port: int, seconds: float) -> str:
+    """What a TCP server answers to an HTTP request: its body's beginning, "" if it talks no HTTP.
+
+    seconds: for each wait. Raises OSError, TimeoutError too, if it accepts no connection.
+    """
     with socket.create_connection((address, port), seconds) as conn:
         try:
             conn.sendall(REQUEST)
@@ -80,7 +96,11 @@ def reach_tcp(address, port, seconds):
     return said.partition(b"\r\n\r\n")[2].decode(errors="replace").strip()
 
 
-def reach_icmp(address, _port, seconds):
+def reach_icmp(address: str, _port: int, seconds: float) -> str:
+    """Wait so many seconds for the answer to an echo request, which says nothing: gives "".
+
+    Raises OSError, TimeoutError too.
+    """
     six = ":" in address
     family, protocol = (socket.AF_INET6, 58) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
     payload, until = os.urandom(16), time.monotonic() + seconds

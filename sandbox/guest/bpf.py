@@ -9,8 +9,10 @@ import struct
 
 __all__ = ["attach", "program"]
 
-# An instruction, with the names of places for its jumps; or the name of a place.
-Line = str | tuple
+# A code and its value; with the names of the places that it jumps to.
+Instruction = tuple[int, int] | tuple[int, int, str, str]
+# An instruction, or the name of a place.
+Line = str | Instruction
 
 ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 0x0800, 0x0806, 0x86DD
 ESP = 50
@@ -86,7 +88,7 @@ def program(cookie: bytes, isn: int) -> list[tuple[int, int, int, int]]:
         "keep", (RETURN, 1 << 18),
     ]  # fmt: skip
     places: dict[str, int] = {}
-    lined_up: list[tuple] = []
+    lined_up: list[Instruction] = []
     for line in lines:
         if isinstance(line, str):
             places[line] = len(lined_up)
@@ -95,7 +97,7 @@ def program(cookie: bytes, isn: int) -> list[tuple[int, int, int, int]]:
     return [_assembled(number, line, places) for number, line in enumerate(lined_up)]
 
 
-def _assembled(number: int, line: tuple, places: dict[str, int]) -> tuple[int, int, int, int]:
+def _assembled(number: int, line: Instruction, places: dict[str, int]) -> tuple[int, int, int, int]:
     code, value, *targets = line
     yes, no = (places[it] - number - 1 if it else 0 for it in targets or ("", ""))
     return code, yes, no, value

@@ -1,6 +1,6 @@
 #!/bin/sh
 # capabilities.sh NAME...: for each capability one line, "NAME yes" or "NAME no REASON".
-# Each is tried for real in a throwaway network namespace; FACTS: what a driver needs.
+# Each is tried for real in a throwaway network namespace.
 try() {
     case $1 in
         bridge) ip link add t0 type bridge ;;

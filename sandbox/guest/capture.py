@@ -24,6 +24,8 @@ belongs to a socket of ours ("flags owner"), so the kernel removes it when we en
 Standard library only: Debian's python3-minimal runs it.
 """
 
+from __future__ import annotations
+
 import base64
 import contextlib
 import errno
@@ -48,6 +50,11 @@ except ImportError:  # in a host they stand beside this one, without the package
     import state  # type: ignore[no-redef]
     import wire  # type: ignore[no-redef]
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
 __all__ = ["converse"]
 
 LONGEST_SECONDS = 30.0
@@ -67,8 +74,11 @@ SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_NETFILTER, NFNLGRP_NFTRACE = 270, 1
 _one_at_a_time = threading.Lock()
 
 
-def converse(conn, request):
-    """Serve one conversation on conn. However it ends, nothing is left behind."""
+def converse(conn: socket.socket, request: dict[str, Any]) -> None:
+    """Serve one conversation on conn. However it ends, nothing is left behind.
+
+    request: with "cookie", 16 characters, and "isn", below 2 ** 32. Raises OSError.
+    """
     # One who no longer reads, or stops in the middle of a command, ends it too.
     conn.settimeout(LONGEST_SECONDS)
     with _one_at_a_time:
@@ -84,8 +94,11 @@ def converse(conn, request):
                     tell(conn, watch.do(command))
 
 
-def watch_probe(conn, watch):
-    """Do what is asked until everything is to stop; gives what was heard, None at the end."""
+def watch_probe(conn: socket.socket, watch: Watch) -> dict[str, Any] | None:
+    """Do what is asked until everything is to stop; gives what was heard, None at the end.
+
+    Raises OSError.
+    """
     # Who reads the state meanwhile waits: the table that marks the probe is no part of it.
     with state.one_at_a_time:
         try:
@@ -101,44 +114,57 @@ def watch_probe(conn, watch):
     return None
 
 
-def tell(conn, answer):
+def tell(conn: socket.socket, answer: object) -> None:
+    """Write answer as a line of JSON, in frames. Raises OSError."""
     data = json.dumps(answer).encode() + b"\n"
     for offset in range(0, len(data), wire.CHUNK):
         wire.send(conn, wire.STDOUT, data[offset : offset + wire.CHUNK])
 
 
 class Watch:
-    """Sockets in every namespace, and what they heard."""
+    """Sockets in every namespace, and what they heard; to be used in a with statement.
 
-    def __init__(self, cookie, isn):
+    cookie: 16 bytes.  isn: below 2 ** 32. They tell the probe, see the top.
+    """
+
+    def __init__(self, cookie: bytes, isn: int) -> None:
         self.cookie, self.isn = cookie, isn
         self.marks = (cookie, struct.pack("!I", isn), struct.pack("!I", (isn + 1) & 0xFFFFFFFF))
         self.deadline = time.monotonic() + LONGEST_SECONDS
-        self.handles, self.packets, self.events, self.contexts = {}, {}, {}, {}
-        self.before, self.frames, self.traces = {}, [], {}
-        self.seen = {}
+        # By inode of a namespace.
+        self.handles: dict[int, int] = {}
+        self.packets: dict[int, socket.socket] = {}
+        self.events: dict[int, socket.socket] = {}
+        self.contexts: dict[int, int] = {}
+        self.before: dict[int, list[str]] = {}
+        self.traces: dict[int, list[str]] = {}
+        # As (inode, interface, direction, kind of hardware, nanoseconds, VLAN, base64).
+        self.frames: list[list[Any]] = []
+        # How many of each kind.
+        self.seen: dict[str, int] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> Watch:
         self.home = os.open(state.NAMESPACE, os.O_RDONLY)
         self.selector = selectors.DefaultSelector()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.silence()
         self.selector.close()
         for handle in (*self.handles.values(), self.home):
             os.close(handle)
 
     @contextlib.contextmanager
-    def inside(self, inode):
-        os.setns(self.handles[inode], os.CLONE_NEWNET)
+    def inside(self, inode: int) -> Iterator[None]:
+        """Be in that namespace. Raises KeyError if it was not there, OSError."""
+        state.enter(self.handles[inode])
         try:
             yield
         finally:
-            os.setns(self.home, os.CLONE_NEWNET)
+            state.enter(self.home)
 
-    def listen(self):
-        """Hear every frame that may be the probe's, in every namespace."""
+    def listen(self) -> None:
+        """Hear every frame that may be the probe's, in every namespace. Raises OSError."""
         program = bpf.program(self.cookie, self.isn)
         for inode, found in state.find_namespaces(os.stat(state.NAMESPACE)).items():
             # One that is gone meanwhile hears nothing.
@@ -155,8 +181,8 @@ class Watch:
                 self.packets[inode] = heard
                 self.selector.register(heard, selectors.EVENT_READ, (self.take_frames, inode))
 
-    def start(self):
-        """Have the kernel trace the probe, everywhere."""
+    def start(self) -> None:
+        """Have the kernel trace the probe, everywhere. Raises OSError."""
         rules = nftables.trace_rules(self.cookie, self.isn).encode()
         for inode in self.packets:
             with self.inside(inode):
@@ -170,7 +196,7 @@ class Watch:
                 self.contexts[inode] = nftables.new_context()
                 nftables.run(self.contexts[inode], rules)
 
-    def silence(self):
+    def silence(self) -> None:
         """Hear nothing more. Each socket waits for all processors; together they wait once."""
         free = nftables.library().nft_ctx_free
         acts = [heard.close for heard in (*self.packets.values(), *self.events.values())]
@@ -185,22 +211,28 @@ class Watch:
             worker.join()
         self.packets, self.events, self.contexts = {}, {}, {}
 
-    def next_command(self, conn):
-        """The next command; None at the end of the conversation or when it takes too long."""
+    def next_command(self, conn: socket.socket) -> dict[str, Any] | None:
+        """The next command; None at the end of the conversation or when it takes too long.
+
+        Raises OSError, or ValueError for what is no JSON.
+        """
         self.selector.register(conn, selectors.EVENT_READ, None)
         try:
             while (left := self.deadline - time.monotonic()) > 0:
                 for key, _ in self.selector.select(left):
                     if key.data is None:
                         kind, payload = wire.receive(conn) or (wire.STDIN_END, b"")
-                        return json.loads(payload) if kind == wire.STDIN else None
+                        command: dict[str, Any] | None = None
+                        if kind == wire.STDIN:
+                            command = json.loads(payload)
+                        return command
                     take, inode = key.data
                     take(key.fileobj, inode)
             return None
         finally:
             self.selector.unregister(conn)
 
-    def hear(self, seconds):
+    def hear(self, seconds: float) -> bool:
         """Take what comes within so many seconds; whether anything came."""
         ready = self.selector.select(seconds)
         for key, _ in ready:
@@ -208,13 +240,17 @@ class Watch:
             take(key.fileobj, inode)
         return bool(ready)
 
-    def take_frames(self, heard, inode):
+    def take_frames(self, heard: socket.socket, inode: int) -> None:
+        """Keep the frames that wait at a socket of that namespace."""
         with contextlib.suppress(OSError):  # there is no more, or its interface went down
             for _ in range(KEPT):
                 data, extra, _, where = heard.recvmsg(1 << 16, 256)
                 self.keep(inode, data, extra, where)
 
-    def keep(self, inode, data, extra, where):
+    def keep(
+        self, inode: int, data: bytes, extra: list[tuple[int, int, bytes]], where: tuple[Any, ...]
+    ) -> None:
+        """Keep a frame, if it tells of the probe. extra, where: see socket.recvmsg, packet(7)."""
         kind = "probe" if any(mark in data for mark in self.marks) else other_kind(data)
         self.seen[kind] = self.seen.get(kind, 0) + 1
         if not kind or self.seen[kind] > most_kept(kind):
@@ -232,7 +268,8 @@ class Watch:
             [inode, name, direction, hardware, stamp, vlan, base64.b64encode(data).decode()]
         )
 
-    def take_events(self, events, inode):
+    def take_events(self, events: socket.socket, inode: int) -> None:
+        """Keep the trace events that wait at a socket of that namespace. Raises OSError."""
         with contextlib.suppress(BlockingIOError):
             for _ in range(KEPT):
                 try:
@@ -244,26 +281,29 @@ class Watch:
                     continue
                 self.traces.setdefault(inode, []).append(base64.b64encode(data).decode())
 
-    def do(self, command):
-        """The answer to a command. That it failed is an answer too."""
+    def do(self, command: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a command, see the top. That it failed is an answer too: "error"."""
         try:
             given = {name: value for name, value in command.items() if name != "do"}
-            return getattr(self, f"do_{command['do']}")(**given)
+            answer: dict[str, Any] = getattr(self, f"do_{command['do']}")(**given)
+            return answer
         except Exception as error:
             return {"error": f"{type(error).__name__}: {error}"}
 
-    def do_resolve(self, namespace, pid, name):
+    def do_resolve(self, namespace: int, pid: int, name: str) -> dict[str, object]:
+        """What a name stands for, as probe.look_up says."""
         return probe.look_up(self.handles[namespace], pid, name)
 
-    def do_send(self, namespace, **wanted):
+    def do_send(self, namespace: int, **wanted: Any) -> dict[str, object]:
+        """What became of a probe from that namespace. wanted: see probe.send."""
         if namespace not in self.packets:
             return {"error": "its network namespace is gone"}
-        answers = queue.SimpleQueue()
+        answers: queue.SimpleQueue[dict[str, object]] = queue.SimpleQueue()
 
-        def act():
+        def act() -> None:
             try:
                 # A thread has a namespace of its own.
-                os.setns(self.handles[namespace], os.CLONE_NEWNET)
+                state.enter(self.handles[namespace])
                 answers.put(probe.send(self.cookie, self.isn, **wanted))
             except Exception as error:
                 answers.put({"error": f"{type(error).__name__}: {error}"})
@@ -273,7 +313,13 @@ class Watch:
             self.hear(0.01)
         return answers.get(timeout=1)
 
-    def do_stop(self):
+    def do_stop(self) -> dict[str, object]:
+        """All that was heard, when there was nothing to hear for QUIET_SECONDS.
+
+        Frames as in ``frames``; by inode: trace events in base64, rules with their handles, the
+        texts of /proc/net/snmp and netstat before and now, and that of ip_vs_conn. listened: to
+        which inodes.  missed: kinds of which there was more than is kept.
+        """
         latest = min(self.deadline, time.monotonic() + QUIET_AT_LATEST_SECONDS)
         while self.hear(QUIET_SECONDS) and time.monotonic() < latest:
             pass
@@ -295,14 +341,16 @@ class Watch:
             "missed": [kind for kind in self.seen if kind and self.seen[kind] > most_kept(kind)],
         }
 
-    def do_ask(self, questions):
+    def do_ask(self, questions: list[tuple[int, int, int, str]]) -> dict[str, object]:
+        """What kernels answer to netlink messages, see netlink.ask and the top."""
         answers = []
         for inode, protocol, kind, body in questions:
             with self.inside(inode):
                 answers.append(netlink.ask(protocol, kind, base64.b64decode(body)))
         return {"answers": answers}
 
-    def do_proxies(self):
+    def do_proxies(self) -> dict[str, object]:
+        """The words of each of Docker's userland proxies."""
         found = []
         for path in glob.glob("/proc/[0-9]*/comm"):
             with contextlib.suppress(OSError):
@@ -312,12 +360,12 @@ class Watch:
         return {"proxies": found}
 
 
-def most_kept(kind):
+def most_kept(kind: str) -> int:
     """How many frames of a kind are kept; of events that the kernel could not tell, none."""
     return {"probe": 10 * KEPT, "overrun": 0}.get(kind, KEPT)
 
 
-def other_kind(frame):
+def other_kind(frame: bytes) -> str:
     """What a frame may tell that does not carry the probe: "arp", "esp" or ""."""
     kind = int.from_bytes(frame[12:14])
     if kind == bpf.ETH_P_ARP:
@@ -326,7 +374,7 @@ def other_kind(frame):
     return "esp" if protocol == bytes([bpf.ESP]) else ""
 
 
-def read_text(path):
+def read_text(path: str) -> str:
     """A file's text; "" if it cannot be read."""
     try:
         with open(path, errors="replace") as file:
@@ -335,5 +383,6 @@ def read_text(path):
         return ""
 
 
-def read_counters():
+def read_counters() -> list[str]:
+    """The texts of /proc/net/snmp and netstat of the thread's namespace; "" if it has none."""
     return [read_text(f"/proc/thread-self/net/{name}") for name in ("snmp", "netstat")]

@@ -38,7 +38,7 @@ class Loop:
 
     def watch(self, fileobj: object, events: int, callback: Callable[[int], None]) -> None:
         """Have callback(events) called while fileobj is ready; events 0 stops that."""
-        known = fileobj in self.selector.get_map()  # type: ignore[operator]
+        known = fileobj in self.selector.get_map()
         if events and known:
             self.selector.modify(fileobj, events, callback)  # type: ignore[arg-type]
         elif events:

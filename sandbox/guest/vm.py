@@ -9,12 +9,19 @@ Standard library only: Debian's python3 runs it. What starts late is imported la
 processor needs a second for each start of Python with all of it.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import os
 import select
 import sys
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator, Sequence
 
 QEMU = "qemu-system-x86_64"
 # What QEMU calls the machine, and the model of the hosts' state too.
@@ -42,7 +49,8 @@ class Late(Refused):
     """No answer in time."""
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for; gives its exit status, that of exec's command too."""
     parser = argparse.ArgumentParser(prog="vm", description="A virtual machine on this host.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     start_ = commands.add_parser("start", help="start it, on user-mode NAT if nothing is chosen")
@@ -79,8 +87,12 @@ def main(arguments=None):
     return 0
 
 
-def netdev(chosen):
-    """QEMU's words for the chosen network, the files that it inherits, and the MAC address."""
+def netdev(chosen: argparse.Namespace) -> tuple[str, tuple[int, ...], str]:
+    """QEMU's words for the chosen network, the files that it inherits, and the MAC address.
+
+    chosen: tap, macvtap and port, of which one has words at most. Raises Refused, or OSError if a
+    macvtap's device cannot be opened.
+    """
     if chosen.tap:
         if not os.path.exists(f"/sys/class/net/{chosen.tap}/tun_flags"):
             raise Refused(
@@ -110,8 +122,11 @@ def netdev(chosen):
     return "user,id=net,ipv6=off", (), MAC
 
 
-def node(path):
-    """The device that path, a dev file of sysfs, names: a container's /dev lacks new ones."""
+def node(path: str) -> str:
+    """The device that path, a dev file of sysfs, names: a container's /dev lacks new ones.
+
+    Raises OSError.
+    """
     with open(path) as file:
         major, minor = map(int, file.read().split(":"))
     device = f"/dev/{os.path.basename(os.path.dirname(path))}"
@@ -121,8 +136,8 @@ def node(path):
     return device
 
 
-def command(net, folder):
-    """QEMU's words, but for what it boots. folder: of its sockets."""
+def command(net: str, folder: str) -> list[str]:
+    """QEMU's words, but for what it boots. net: of -netdev.  folder: of its sockets."""
     return [
         QEMU, "-name", NAME, "-machine", "pc,usb=off,vmport=off", "-accel", "tcg,tb-size=64",
         # Its clock follows its instructions: by a real clock, an emulated processor that runs
@@ -139,13 +154,19 @@ def command(net, folder):
     ]  # fmt: skip
 
 
-def booting(folder):
+def booting(folder: str) -> list[str]:
+    """QEMU's words that have it boot the kernel and initramfs in folder."""
     return [
         "-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd", "-append", CMDLINE,
     ]  # fmt: skip
 
 
-def start(net, inherited, mac, *, boot):
+def start(net: str, inherited: tuple[int, ...], mac: str, *, boot: bool) -> None:
+    """Start the machine, wait until it runs commands, and print how it was started.
+
+    net, inherited, mac: see netdev.  boot: whether it boots, rather than going on where it was
+    saved. Raises Refused if it runs already or does not come up in time; then nothing is left.
+    """
     if running():
         raise Refused("the VM runs already; vm stop ends it")
     if not os.path.exists(f"{FILES}/state"):
@@ -157,7 +178,8 @@ def start(net, inherited, mac, *, boot):
         start_alone(net, inherited, mac, boot)
 
 
-def start_alone(net, inherited, mac, boot):
+def start_alone(net: str, inherited: tuple[int, ...], mac: str, boot: bool) -> None:
+    """The same for whoever holds the lock."""
     import json
     import shlex
     import subprocess
@@ -200,7 +222,7 @@ def start_alone(net, inherited, mac, boot):
     )
 
 
-def lines(words):
+def lines(words: list[str]) -> list[list[str]]:
     """The words in lines that are short, and begin with an option each."""
     found = [[words[0]]]
     for at, word in enumerate(words[1:], 1):
@@ -211,8 +233,13 @@ def lines(words):
     return found
 
 
-def await_ready(process, seconds, folder, *, boot):
-    """Wait until the machine runs commands; a machine that boots says so on its console."""
+def await_ready(
+    process: subprocess.Popen[bytes], seconds: float, folder: str, *, boot: bool
+) -> None:
+    """Wait until the machine runs commands; a machine that boots says so on its console.
+
+    folder: of its sockets. Raises Late after so many seconds, Refused if it ends.
+    """
     deadline = time.monotonic() + seconds
     late = Late(f"the VM was not ready within {seconds} s")
     if not boot:
@@ -231,8 +258,11 @@ def await_ready(process, seconds, folder, *, boot):
 
 
 @contextlib.contextmanager
-def locked(deadline):
-    """Hold the machine's lock: one at a time starts it or talks with its shell."""
+def locked(deadline: float) -> Iterator[None]:
+    """Hold the machine's lock: one at a time starts it or talks with its shell.
+
+    deadline: by time.monotonic(). Raises Late if another has it until then, OSError.
+    """
     import fcntl
 
     with open(f"{RUN}/lock", "w") as lock:
@@ -247,13 +277,13 @@ def locked(deadline):
         yield
 
 
-def make_pipes(folder):
-    """The two named pipes that QEMU takes for the machine's shell."""
+def make_pipes(folder: str) -> None:
+    """Make the two named pipes that QEMU takes for the machine's shell. Raises OSError."""
     for name in ("shell.in", "shell.out"):
         os.mkfifo(f"{folder}/{name}", 0o600)
 
 
-def running():
+def running() -> int | None:
     """The process id of the machine's QEMU, or None."""
     try:
         with open(f"{RUN}/pid") as file:
@@ -264,13 +294,15 @@ def running():
         return None
 
 
-def forget():
+def forget() -> None:
+    """Remove what a machine that has ended leaves in RUN, but its log. Raises OSError."""
     for name in ("pid", "shell.in", "shell.out", "monitor", "console"):
         if os.path.exists(f"{RUN}/{name}"):
             os.unlink(f"{RUN}/{name}")
 
 
-def stop():
+def stop() -> None:
+    """Switch the machine off, after STOP_SECONDS by force. Raises Refused if none runs."""
     import signal
 
     pid = running()
@@ -287,8 +319,11 @@ def stop():
     forget()
 
 
-def execute(line, seconds):
-    """Run a shell's line in the machine; print what it prints, give its exit status."""
+def execute(line: str, seconds: float) -> int:
+    """Run a shell's line in the machine; print what it prints, give its exit status.
+
+    Raises Refused if none runs, Late after so many seconds.
+    """
     if running() is None:
         raise Refused("no VM runs on this host; vm start starts it")
     deadline = time.monotonic() + seconds
@@ -298,15 +333,25 @@ def execute(line, seconds):
         return ask(RUN, line, write, deadline, running)
 
 
-def write(data):
+def write(data: bytes) -> None:
+    """Print it at once. Raises OSError."""
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 
 
-def ask(folder, line, show, deadline, alive):
+def ask(
+    folder: str,
+    line: str,
+    show: Callable[[bytes], object],
+    deadline: float,
+    alive: Callable[[], object],
+) -> int:
     """Send a line to the machine's shell and give its exit status.
 
-    show: takes what it prints.  alive: says whether the machine runs.
+    folder: of its pipes.  show: takes what it prints.  deadline: by time.monotonic().
+    alive: says whether the machine runs.
+
+    Raises Late at the deadline, Refused if the machine ends, OSError.
     """
     token = os.urandom(8).hex()
     begin, end = f"{token} begin\n".encode(), f"\n{token} ".encode()
@@ -316,7 +361,7 @@ def ask(folder, line, show, deadline, alive):
     asking = os.open(f"{folder}/shell.in", os.O_RDWR | os.O_NONBLOCK)
     answering = os.open(f"{folder}/shell.out", os.O_RDWR)
     try:
-        data, begun = b"", False
+        data, begun = b"", b""
         while (left := deadline - time.monotonic()) > 0:
             wanted = [asking] if unsent else []
             ready, free, _ = select.select([answering], wanted, [], min(left, LOOK_SECONDS))

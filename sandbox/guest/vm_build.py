@@ -6,6 +6,8 @@
 Runs as root in a host's root that has the packages of a kernel. Standard library only.
 """
 
+from __future__ import annotations
+
 import contextlib
 import glob
 import json
@@ -20,6 +22,10 @@ import time
 
 import vm
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 TOOLBOX = "/usr/share/wire-by-wire/toolbox.tar"
 MODULES = ("virtio_net", "dummy", "nft_ct")
 PROGRAMS = ("/usr/sbin/nft",)
@@ -29,8 +35,11 @@ SECONDS = 120
 WARM_UP = "nft --version && ip link && ping -c 1 127.0.0.1 && wget -q -O - 127.0.0.1 && sleep 5"
 
 
-def build(folder):
-    """Fill that folder."""
+def build(folder: str) -> None:
+    """Fill that folder with what vm.py starts, see there.
+
+    Raises vm.Refused if the machine does not boot or is not saved; OSError, CalledProcessError.
+    """
     os.makedirs(folder, exist_ok=True)
     (kernel,) = glob.glob("/usr/lib/modules/*/vmlinuz")
     shutil.copy(kernel, f"{folder}/vmlinuz")
@@ -63,8 +72,11 @@ def build(folder):
         json.dump({"seconds": round(seconds, 1)}, file)
 
 
-def initramfs(version, path):
-    """busybox, nft, the kernel's modules for them, the toolbox image's web server, vm-guest."""
+def initramfs(version: str, path: str) -> None:
+    """Write path: busybox, nft, their modules, the toolbox image's web server, vm-guest.
+
+    version: of the kernel, as in /usr/lib/modules. Raises OSError, CalledProcessError.
+    """
     with tempfile.TemporaryDirectory() as root:
         for name in ("bin", "lib/modules", "usr/sbin"):
             os.makedirs(f"{root}/{name}")
@@ -84,7 +96,8 @@ def initramfs(version, path):
             )  # fmt: skip
 
 
-def with_libraries(program, root):
+def with_libraries(program: str, root: str) -> None:
+    """Copy a program and the libraries that it needs. Raises OSError, CalledProcessError."""
     listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
     files = [word for word in listed.split() if word.startswith("/")]
     for path in (program, *files):
@@ -93,8 +106,11 @@ def with_libraries(program, root):
         shutil.copy(path, place)
 
 
-def modules(version, root):
-    """The modules and those that they need, unpacked: an emulated processor unpacks slowly."""
+def modules(version: str, root: str) -> None:
+    """Copy MODULES and those that they need, unpacked: an emulated processor unpacks slowly.
+
+    Raises OSError, CalledProcessError.
+    """
     for name in MODULES:
         listed = subprocess.run(
             ["modprobe", "--show-depends", "--ignore-install", "-S", version, name],
@@ -111,19 +127,23 @@ def modules(version, root):
     run(["depmod", "-b", root, version])
 
 
-def run(words):
+def run(words: list[str]) -> None:
+    """Run a command without its output. Raises CalledProcessError if it fails."""
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 
 
-def save(monitor, path):
-    """Have QEMU write the machine's memory and devices to path."""
+def save(monitor: str, path: str) -> None:
+    """Have QEMU write the machine's memory and devices to path.
+
+    monitor: the path of its QMP socket. Raises vm.Refused if it does not within SECONDS; OSError.
+    """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(SECONDS)
         connection.connect(monitor)
         lines = connection.makefile("rb")
         lines.readline()
 
-        def execute(name, **arguments):
+        def execute(name: str, **arguments: object) -> Any:
             request = {"execute": name, "arguments": arguments}
             connection.sendall(json.dumps(request).encode() + b"\n")
             while line := lines.readline():

@@ -240,7 +240,7 @@ class Capture:
             )
             if "error" in answer:
                 raise SandboxError(f"{host} gave no answers.", why=answer["error"])
-            return answer["answers"]
+            return list(answer["answers"])
 
         answers = [""] * len(questions)
         for host, given in zip(by_host, self._pool.map(put, by_host), strict=True):

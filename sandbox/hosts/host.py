@@ -27,6 +27,8 @@ from sandbox.guest import wire
 if TYPE_CHECKING:
     from docker import DockerClient
 
+    from sandbox.guest.state_types import State
+
 __all__ = ["Conversation", "Host", "Result"]
 
 INTERRUPT_SECONDS = 3.0
@@ -74,6 +76,7 @@ class Host:
 
         A call that waits in silence (``wait``) keeps no VM from being paused; a command does.
         """
+        # urllib3 closes its connections when nobody has this host any more.
         return self.connect(60)
 
     def connect(self, timeout: int) -> DockerClient:
@@ -121,12 +124,13 @@ class Host:
         """Raises SandboxError if the host does not run a command within timeout seconds."""
         self._ask({"op": "exec", "argv": ["echo", "{}"]}, "a command", timeout)
 
-    def read_state(self, *, timeout: float = 30.0) -> dict[str, Any]:
+    def read_state(self, *, timeout: float = 30.0) -> State:
         """The host's network state as ``guest/state.py`` reads it, in one round trip.
 
         Raises SandboxError if the host cannot be reached or timeout seconds are over.
         """
-        return self._ask({"op": "state"}, "its state", timeout)
+        state: State = self._ask({"op": "state"}, "its state", timeout)
+        return state
 
     def attempt(self, wanted: dict[str, object], *, timeout: float = 30.0) -> dict[str, Any]:
         """What became of an attempt to reach something from a namespace of this host.
@@ -238,9 +242,13 @@ class Host:
     def _request(self, request: dict[str, object]) -> socket.socket:
         try:
             conn = link.connect(self._agent_path)
+        except OSError as error:
+            raise self._unreachable(error) from error
+        try:
             conn.settimeout(None)
             wire.send(conn, wire.REQUEST, json.dumps(request).encode())
         except OSError as error:
+            conn.close()
             raise self._unreachable(error) from error
         return conn
 
@@ -347,7 +355,8 @@ class Conversation:
                 raise self._failed(payload.decode(errors="replace").strip())
             self._heard += payload
         line, _, self._heard = self._heard.partition(b"\n")
-        return json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
 
 class _Taken:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxError
 from sandbox.hosts import plan
@@ -17,6 +17,9 @@ from sandbox.labs.scene import Scene, look_at, read_raw, snapshot_of
 from sandbox.model.difference import steady
 from sandbox.model.state import Snapshot
 
+if TYPE_CHECKING:
+    from sandbox.guest.state_types import State
+
 __all__ = ["SETTLE_SECONDS", "check", "run_commands", "set_up"]
 
 # What was just made may need a moment: a server to listen, a service to start its tasks.
@@ -25,7 +28,7 @@ STILL_SECONDS = 30.0
 COMMAND_SECONDS = 120.0
 
 
-def set_up(lab: Lab, sandbox: Sandbox) -> dict[str, dict[str, Any]]:
+def set_up(lab: Lab, sandbox: Sandbox) -> dict[str, State]:
     """Build the lab's scenario on hosts that are as new; gives their states then, see read_raw.
 
     They are those before the lab's fault. Raises SandboxError if a command of it fails.
@@ -36,7 +39,7 @@ def set_up(lab: Lab, sandbox: Sandbox) -> dict[str, dict[str, Any]]:
     return raw
 
 
-def _at_rest(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
+def _at_rest(sandbox: Sandbox) -> dict[str, State]:
     """The hosts' states when two in a row are the same: a swarm goes on making its networks."""
     deadline = time.monotonic() + STILL_SECONDS
     raw, before = read_raw(sandbox), None

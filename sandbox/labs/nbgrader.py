@@ -73,13 +73,14 @@ def _all_tasks(lab: Lab) -> list[tuple[Task, bool]]:
 
 
 def _text(source: str) -> NotebookNode:
-    return nbformat.v4.new_markdown_cell(source)
+    cell: NotebookNode = nbformat.v4.new_markdown_cell(source)
+    return cell
 
 
 def _code(
     source: str, id: str = "", *, solution: bool = False, points: int | None = None
 ) -> NotebookNode:
-    cell = nbformat.v4.new_code_cell(source)
+    cell: NotebookNode = nbformat.v4.new_code_cell(source)
     if id:
         cell.metadata["nbgrader"] = {
             "grade": points is not None,

@@ -8,13 +8,14 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxError
 from sandbox.hosts import plan
 from sandbox.model.state import Container, HostState, Namespace, Snapshot
 
 if TYPE_CHECKING:
+    from sandbox.guest.state_types import State
     from sandbox.hosts.host import Host
     from sandbox.hosts.sandbox import Sandbox
 
@@ -48,14 +49,14 @@ class Answer:
         return self.error or self.outcome
 
 
-def read_raw(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
+def read_raw(sandbox: Sandbox) -> dict[str, State]:
     """By host what its agent reads of it, JSON-ready; see ``Host.read_state``."""
     with ThreadPoolExecutor() as pool:
         states = pool.map(lambda name: sandbox.host(name).read_state(), sandbox.hosts)
     return dict(zip(sandbox.hosts, states, strict=True))
 
 
-def snapshot_of(raw: Mapping[str, dict[str, Any]]) -> Snapshot:
+def snapshot_of(raw: Mapping[str, State]) -> Snapshot:
     """The snapshot that read_raw's result makes."""
     from sandbox.model.read import read_host
 

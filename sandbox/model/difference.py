@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sandbox.errors import expect
 from sandbox.model.firewall.words import describe
@@ -80,7 +80,7 @@ class Difference:
 
     __repr__ = __str__
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """JSON-ready: ``{"changes": [{"host", "group", "sign", "text"}, …]}``."""
         return dataclasses.asdict(self)
 

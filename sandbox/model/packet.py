@@ -175,8 +175,11 @@ def _layers(frame: bytes, hardware: int) -> Iterator[tuple[Layer, int]]:
 
 
 def _protocol(layer: Layer) -> str | int:
-    number = layer.proto if str(layer.name).startswith("IP ") or layer.name == "IP" else layer.nh
-    return {1: "icmp", 6: "tcp", 17: "udp", 50: "esp", 58: "ipv6-icmp"}.get(number, number)
+    number: int = (
+        layer.proto if str(layer.name).startswith("IP ") or layer.name == "IP" else layer.nh
+    )
+    names = {1: "icmp", 6: "tcp", 17: "udp", 50: "esp", 58: "ipv6-icmp"}
+    return names.get(number, number)
 
 
 def _header(layer: Layer, depth: int, names: _Names) -> Header:

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from sandbox.model import links
 from sandbox.model.firewall.read import read_nft, read_save
@@ -26,16 +26,20 @@ from sandbox.model.state import (
     VirtualMachine,
 )
 
+if TYPE_CHECKING:
+    from sandbox.guest import state_types
+
 __all__ = ["read_host", "unreachable"]
 
-IPTABLES = (("iptables", "ip"), ("ip6tables", "ip6"))
+IPTABLES: tuple[tuple[Literal["iptables", "ip6tables"], str], ...] = (
+    ("iptables", "ip"),
+    ("ip6tables", "ip6"),
+)
 LISTENING = {"tcp": "0A", "udp": "07"}  # include/net/tcp_states.h; a bound UDP socket is "closed"
 BRIDGE_NAME = "com.docker.network.bridge.name"
 
-Raw = Mapping[str, Any]
 
-
-def read_host(name: str, address: str, raw: Raw) -> HostState:
+def read_host(name: str, address: str, raw: state_types.State) -> HostState:
     """A host's state. raw: as the agent gives it.
 
     Never fails on a part that it does not know; ``unread`` says which parts are missing.
@@ -85,7 +89,9 @@ def unreachable(name: str, address: str, why: str) -> HostState:
     return HostState(name, address, "", "", "", False, (), (), (), why)
 
 
-def _machines(host: str, raw: Raw, namespaces: Iterable[Namespace]) -> tuple[VirtualMachine, ...]:
+def _machines(
+    host: str, raw: state_types.State, namespaces: Iterable[Namespace]
+) -> tuple[VirtualMachine, ...]:
     spaces = {space.inode: space for space in namespaces}
     found = []
     for machine in raw.get("machines", []):
@@ -113,7 +119,9 @@ def _machines(host: str, raw: Raw, namespaces: Iterable[Namespace]) -> tuple[Vir
     return tuple(sorted(found, key=lambda machine: (machine.name, machine.pid)))
 
 
-def _namespace_names(host: str, raw: Raw, listed: list[Raw]) -> dict[int, tuple[str, str]]:
+def _namespace_names(
+    host: str, raw: state_types.State, listed: list[state_types.Container]
+) -> dict[int, tuple[str, str]]:
     """By inode a namespace's id and kind."""
     running = sorted(
         (found for found in listed if found["State"].get("Pid")),
@@ -139,7 +147,7 @@ def _namespace_names(host: str, raw: Raw, listed: list[Raw]) -> dict[int, tuple[
     return names
 
 
-def _nameless(namespace: Raw, networks: Mapping[str, str]) -> tuple[str, str]:
+def _nameless(namespace: state_types.Namespace, networks: Mapping[str, str]) -> tuple[str, str]:
     """What to call a namespace that is no container's."""
     for path in namespace["paths"]:
         folder, _, name = path.rpartition("/")
@@ -155,11 +163,11 @@ def _nameless(namespace: Raw, networks: Mapping[str, str]) -> tuple[str, str]:
     return f"pid:{min(namespace['pids'], default=0)}", "other"
 
 
-def _mode(container: Raw) -> str:
+def _mode(container: state_types.Container) -> str:
     return (container.get("HostConfig") or {}).get("NetworkMode", "")
 
 
-def _inode(container: Raw, raw: Raw) -> int | None:
+def _inode(container: state_types.Container, raw: state_types.State) -> int | None:
     """The inode of a running container's network namespace."""
     pid = container["State"].get("Pid")
     key = (container["NetworkSettings"].get("SandboxKey") or "").rpartition("/")[2]
@@ -175,7 +183,7 @@ def _inode(container: Raw, raw: Raw) -> int | None:
 class _Tables:
     """The interfaces of all namespaces, by inode: an index means one within a namespace only."""
 
-    def __init__(self, namespaces: Iterable[Raw]) -> None:
+    def __init__(self, namespaces: Iterable[state_types.Namespace]) -> None:
         self.links: dict[int, dict[int, links.Link]] = {}
         self.names: dict[int, dict[int, str]] = {}
         self.problems: dict[int, list[str]] = {}
@@ -203,10 +211,10 @@ def _namespace(
     host: str,
     id: str,
     kind: str,
-    raw: Raw,
+    raw: state_types.Namespace,
     tables: _Tables,
     names: Mapping[int, tuple[str, str]],
-    whole: Raw,
+    whole: state_types.State,
 ) -> Namespace:
     inode = raw["inode"]
     called = tables.names[inode]
@@ -241,7 +249,9 @@ def _namespace(
     )
 
 
-def _host_rules(whole: Raw, nft: str) -> tuple[tuple[Chain, ...], tuple[Rule, ...], str]:
+def _host_rules(
+    whole: state_types.State, nft: str
+) -> tuple[tuple[Chain, ...], tuple[Rule, ...], str]:
     """The host's rules as iptables-save writes them, then tables that only nft knows."""
     chains: list[Chain] = []
     rules: list[Rule] = []
@@ -326,13 +336,15 @@ def _bridges(containers: tuple[Container, ...], namespaces: Iterable[Namespace])
 
 
 def _networks(
-    host: str, listed: list[Raw], own: Namespace | None, bridges: Mapping[str, str]
+    host: str, listed: list[state_types.Network], own: Namespace | None, bridges: Mapping[str, str]
 ) -> tuple[Network, ...]:
     found = [_network(host, network, own, bridges) for network in listed]
     return tuple(sorted(found, key=lambda network: network.name))
 
 
-def _network(host: str, raw: Raw, own: Namespace | None, bridges: Mapping[str, str]) -> Network:
+def _network(
+    host: str, raw: state_types.Network, own: Namespace | None, bridges: Mapping[str, str]
+) -> Network:
     options = dict(raw.get("Options") or {})
     driver = raw["Driver"]
     carriers = {
@@ -385,8 +397,8 @@ def _address_in(subnet: str, bridge: Interface | None) -> str:
 
 def _container(
     host: str,
-    raw: Raw,
-    whole: Raw,
+    raw: state_types.Container,
+    whole: state_types.State,
     names: Mapping[int, tuple[str, str]],
     namespaces: tuple[Namespace, ...],
 ) -> Container:
@@ -413,7 +425,7 @@ def _container(
     )
 
 
-def _endpoint(network: str, raw: Raw, namespace: Namespace | None) -> Endpoint:
+def _endpoint(network: str, raw: state_types.Endpoint, namespace: Namespace | None) -> Endpoint:
     address = _with_length(raw.get("IPAddress"), raw.get("IPPrefixLen"))
     address6 = _with_length(raw.get("GlobalIPv6Address"), raw.get("GlobalIPv6PrefixLen"))
     mac = raw.get("MacAddress") or ""
@@ -447,7 +459,7 @@ def _endpoint_interface(address: str, mac: str, namespace: Namespace | None) -> 
     return ""
 
 
-def _published(ports: Mapping[str, Any]) -> tuple[Published, ...]:
+def _published(ports: Mapping[str, list[state_types.Binding] | None]) -> tuple[Published, ...]:
     found = []
     for name, bindings in ports.items():
         port, _, protocol = name.partition("/")

@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 __all__ = [
     "Chain",
@@ -404,6 +403,6 @@ class Snapshot:
         for host in self.hosts:
             yield from host.containers
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All of it as JSON-ready values; field names as here."""
         return dataclasses.asdict(self)

@@ -200,6 +200,7 @@ def _send(method: str, wall: Share, body: Mapping[str, object]) -> None:
         pause = error.headers.get("Retry-After", "")
         if error.code != 429 or not pause.isdigit() or int(pause) > LONGEST_PAUSE:
             raise
+        error.close()
         time.sleep(int(pause))
         _ask(method, wall, body)
 
@@ -215,7 +216,7 @@ def _ask(method: str, wall: Share, body: Mapping[str, object]) -> None:
 
 
 def _words(error: urllib.error.HTTPError) -> str:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with error, contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return str(json.loads(error.read(2000))["error"])
     return str(error)
 

@@ -58,9 +58,10 @@ class Drawing:
         # The text is in the page already, for where no script runs.
         data = {key: value for key, value in self.data().items() if key != "text"}
         scripts = [carried() if carry else "", front_end("wait.js")]
-        return template("output.html").render(
+        page: str = template("output.html").render(
             text=self.text, data=to_script(data), scripts=[s for s in scripts if s]
         )
+        return page
 
 
 class Topology(Drawing):

@@ -30,7 +30,7 @@ class Box(widgets.VBox):
         return (*own, keys())
 
     def _repr_mimebundle_(self, **options: object) -> dict[str, object] | None:
-        bundle = super()._repr_mimebundle_(**options)
+        bundle: dict[str, object] | None = super()._repr_mimebundle_(**options)
         if bundle:
             # The text of all these widgets would say nothing.
             bundle["text/plain"] = repr(self)

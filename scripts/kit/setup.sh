@@ -17,7 +17,7 @@ for name in python3 python3.13 python3.12 python3.11; do
     version=$("$name" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null) || continue
     [ -d "$kit/wheels/$version" ] && python=$name && break
 done
-[ -n "$python" ] || fail "This kit has packages for Python $(ls "$kit/wheels" | tr '\n' ' ')only. Install one of them."
+[ -n "$python" ] || fail "This kit has packages for Python $(cd "$kit/wheels" && echo *) only. Install one of them."
 
 missing=
 for needed in qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils mke2fs:e2fsprogs make:make; do
@@ -26,6 +26,7 @@ done
 "$python" -c 'import ensurepip' 2> /dev/null || missing="$missing python3-venv"
 [ -z "$missing" ] || fail "Please install first:$missing (these are Debian's names)."
 
+# shellcheck disable=SC2154 # the trap itself sets status
 trap 'status=$?; [ $status = 0 ] || rm -rf "$target"; exit $status' EXIT
 trap 'exit 130' INT TERM
 mkdir -p "$target"

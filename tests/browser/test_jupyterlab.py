@@ -36,7 +36,8 @@ def test_the_server_asks_for_its_token(lab):
     address, _ = lab
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(address.replace("/lab", "/api/contents"), timeout=10)
-    assert refused.value.code == 403
+    with refused.value as error:
+        assert error.code == 403
 
 
 def test_start_here_brings_up_hosts_and_runs_a_cell(page, lab, sandbox_up, tmp_path):

@@ -111,9 +111,16 @@ def test_status_and_doctor_tell_of_that_engine(box):
 
 
 def test_a_killed_relay_is_started_again(box):
-    (pid,) = companion.pids("sandbox.engine.relay", ID)
-    os.kill(pid, signal.SIGKILL)
-    assert sandbox.host("a", id=ID).run("echo there").stdout == "there\n"
+    """Every host is reached by way of it."""
+    sandbox.up(2, id=ID, fresh=True)
+    try:
+        (pid,) = companion.pids("sandbox.engine.relay", ID)
+        os.kill(pid, signal.SIGKILL)
+        for name in "ab":
+            assert sandbox.host(name, id=ID).run("hostname").stdout == f"host-{name}\n"
+        assert companion.pids("sandbox.engine.relay", ID) not in ([], [pid])
+    finally:
+        sandbox.up(1, id=ID, fresh=True)
 
 
 def test_it_is_attached_to_and_not_made_twice(box, chosen):
@@ -230,13 +237,13 @@ def tls_front(path, folder):
             except OSError:
                 return
             with contextlib.suppress(OSError):
-                conn = context.wrap_socket(plain, server_side=True)
-                engine = socket.socket(socket.AF_UNIX)
+                conn = kept.enter_context(context.wrap_socket(plain, server_side=True))
+                engine = kept.enter_context(socket.socket(socket.AF_UNIX))
                 engine.connect(path)
                 for pair in ((conn, engine), (engine, conn)):
                     threading.Thread(target=pump, args=pair, daemon=True).start()
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with contextlib.ExitStack() as kept, socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, daemon=True).start()
         yield listener.getsockname()[1]
 

@@ -63,37 +63,43 @@ def test_a_neighbours_answer_earns_nothing(graded):
 
 
 BREAKS = {
+    "containers": "docker rm -f $(docker ps -aq); docker network prune -f",
+    "dockerd": "kill -9 $(pgrep dockerd)",
+    "all": "kill -9 -1",
     "loop": "while :; do :; done",
     "flood": "yes | head -c 3000000000",
     "disk": "fallocate -l 20G /var/lib/docker/full; dd if=/dev/zero of=/full bs=1M count=9000",
-    "containers": "docker rm -f $(docker ps -aq); docker network prune -f",
-    "dockerd": "kill -9 $(pgrep dockerd)",
     "fork": ":(){ :|:& }; :",
     "agent": "pkill -9 -f agent.py",
     "rm": "rm -rf --no-preserve-root / 2> /dev/null",
-    "all": "kill -9 -1",
     "power": "poweroff -f; reboot -f; echo b > /proc/sysrq-trigger",
-    "print": "echo 110 of 110 points; exit 0",
 }
 
 
 @pytest.mark.parametrize(
-    "names",
-    [("loop", "flood"), ("disk", "containers"), ("dockerd", "fork"), ("agent", "rm"),
-     ("all", "power"), ("print",)],
-    ids=" and ".join,
+    ("first", "others"),
+    # On host-a, where the answer is, what ends it; then on host-b what may last as long as it can.
+    [("containers", ["loop"]), ("containers", ["fork", "agent"]), ("dockerd", ["flood"]),
+     ("dockerd", ["rm"]), ("all", ["disk"]), ("all", ["power"])],
+    ids=lambda it: it if isinstance(it, str) else " and ".join(it),
 )  # fmt: skip
-def test_what_breaks_its_hosts_earns_nothing(names):
-    lab = replace(load(LAB, LEARNER), seconds=10)
-    steps = [
-        Step(number, host, BREAKS[name])
-        for number, (host, name) in enumerate(zip("ab", names, strict=False), 1)
-    ]
+def test_what_breaks_its_hosts_earns_nothing(first, others):
+    lab = replace(load(LAB, LEARNER), seconds=30)
+    breaks = [("a", BREAKS[first]), *(("b", BREAKS[name]) for name in others)]
     with Graded(lab, id=OWN) as graded:
         graded.begin()
-        report = graded.go_on(steps, {}, settle=0)
-    assert report.earned == 0, str(report)
+        before = graded.go_on(steps_of(lab.hidden().solution), {})
+        assert failed(before) == set(), str(before)
+        after = graded.go_on(steps_of(breaks), {}, settle=0)
+    assert after.earned == 0, str(after)
     assert sandbox.find(OWN) is None
+
+
+def test_what_a_cell_prints_earns_nothing(graded):
+    said = "echo 110 of 110 points; exit 0"
+    report = graded(load(LAB, LEARNER)).run((Step(1, "a", said),), {})
+    assert "110 of 110 points" in report.cells[0].said
+    assert report.earned == 0, str(report)
 
 
 def test_no_way_leads_out_of_a_graded_sandbox(graded):

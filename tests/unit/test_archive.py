@@ -52,7 +52,8 @@ def test_what_is_unpacked_is_what_was_packed(built, tmp_path, monkeypatch, compr
         assert (snapshot / name).read_bytes() == (built / name).read_bytes()
     disk = snapshot / "data"
     assert (disk.stat().st_size, disk.stat().st_blocks * 512 < 2**20) == (2**30, True)
-    assert os.pread(disk.open("rb").fileno(), 4, 2**20) == b"here"
+    with disk.open("rb") as unpacked:
+        assert os.pread(unpacked.fileno(), 4, 2**20) == b"here"
     assert sorted(path.name for path in cache_dir().iterdir()) == sorted(
         ["CACHEDIR.TAG", "build.lock", base.name, "snapshot-1"]
     )

@@ -28,7 +28,7 @@ class Ends:
         self.loops = Loop(), Loop()
         self.near = Mux(self.loops[0], a.detach())
         self.far = Mux(self.loops[1], b.detach(), dial=dial)
-        self.deaf = queue.Queue()
+        self.deaf, self.opened = queue.Queue(), []
         self.running = True
         self.threads = [threading.Thread(target=self._run, args=(loop,)) for loop in self.loops]
         for thread in self.threads:
@@ -41,6 +41,7 @@ class Ends:
     def open(self, target):
         ours, theirs = socket.socketpair()
         ours.settimeout(10)
+        self.opened.append(ours)
         self.loops[0].call(lambda: self.near.open(theirs, target))
         return ours
 
@@ -50,6 +51,8 @@ class Ends:
             loop.call(lambda: None)
         for thread in self.threads:
             thread.join(5)
+        for end in (*self.opened, self.near, self.far, *self.loops):
+            end.close()
 
 
 def echo(sock):
@@ -80,6 +83,8 @@ def ends():
     pair = Ends(dial)
     yield pair
     pair.close()
+    for sock in stuck:
+        sock.close()
 
 
 def read_all(sock):

@@ -180,6 +180,23 @@ def test_no_path_of_one_machine_is_committed():
             assert not re.search(pattern, path.read_bytes()) or path == Path(__file__), name
 
 
+def test_every_file_that_a_text_names_is_there():
+    """In documents, comments and docstrings, and in strings too; within the package, from there."""
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    start = "|".join(sorted(folders | {"sandbox", "scripts", "tests"}))
+    suffix = "cfg|css|js|json|py|sh|toml"
+    path = rf"(?<![\w./-])(?:{start})/[\w./-]*\.(?:{suffix})\b|(?<=`)scripts/[\w-]+(?=`)"
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout
+    wrong = [
+        f"{name} names {found}"
+        for name in listed.splitlines()
+        if re.search(r"\.(js|md|py|sh|toml|yaml)$|^Makefile$|/Dockerfile$", name)
+        for found in re.findall(path, (ROOT / name).read_text(encoding="utf-8"))
+        if not ((ROOT / found).exists() or (PACKAGE / found).exists())
+    ]
+    assert not wrong
+
+
 def test_the_cheat_sheet_is_the_table_of_lesson_08():
     assert (ROOT / "lessons/cheat-sheet.md").read_text(encoding="utf-8") == cheat_sheet.page()
 

@@ -64,6 +64,13 @@ def supervisor(cache):
     folder.mkdir()
     made._monitor = made._mux = Silent()
     yield made
+    # Its process would end now.
+    if isinstance(made._mux, supervisors.Mux):
+        made._mux.close()
+    for key in [*made._loop.selector.get_map().values()]:
+        if isinstance(key.fileobj, socket.socket):
+            key.fileobj.close()
+    made._loop.close()
     shutil.rmtree(folder)
 
 
@@ -207,6 +214,7 @@ def machine(supervisor, monkeypatch):
     yield machine
     supervisor._loop.call(lambda: setattr(supervisor, "_running", False))
     serving.join(5)
+    machine.monitor.close()
     machine.close()
     guest.close()
 
