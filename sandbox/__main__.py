@@ -247,27 +247,38 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="exactly that many, as new; deletes what is in those that run",
     )
-    up.add_argument("--needs", nargs="+", default=[], metavar="CAPABILITY",
-                    help="what the hosts must be able to do, such as: ipvlan ipvs")  # fmt: skip
+    up.add_argument(
+        "--needs",
+        nargs="+",
+        default=[],
+        metavar="CAPABILITY",
+        help="what the hosts must be able to do, such as: ipvlan ipvs",
+    )
     down = command("down", _down, "remove a sandbox and everything in it")
     down.add_argument("--all", action="store_true", help="every sandbox of this account")
     down.add_argument("--cache", action="store_true", help="the cached files too")
     reset = command("reset", _reset, "put every host back as new")
     for added in (up, down, reset):
-        added.add_argument("--leave-lab", action="store_true",
-                           help="even in the middle of a lab on these hosts")  # fmt: skip
+        added.add_argument(
+            "--leave-lab", action="store_true", help="even in the middle of a lab on these hosts"
+        )
     for name, act, text in (
         ("status", _status, "say what runs, and whether each host's Docker Engine answers"),
         ("doctor", _doctor, "say what this machine has and what to install to get more"),
     ):
         added = command(name, act, text)
         added.add_argument("--json", action="store_true", help="for programs")
-    added.add_argument("--workshop", action="store_true",
-                       help="try a sandbox here, as the day before a workshop")  # fmt: skip
+    added.add_argument(
+        "--workshop", action="store_true", help="try a sandbox here, as the day before a workshop"
+    )
     build = command("build", _build, "make the VM's files now, so that up takes a second")
     build.add_argument("--hosts", type=int, default=2, help="how many, 1 to 4 (default: 2)")
-    build.add_argument("--pack", type=Path, metavar="FOLDER",
-                       help="write them there as one file too, for WIRE_BY_WIRE_HOSTS")  # fmt: skip
+    build.add_argument(
+        "--pack",
+        type=Path,
+        metavar="FOLDER",
+        help="write them there as one file too, for WIRE_BY_WIRE_HOSTS",
+    )
     report = command("report", _report, "write one file for a bug report, without who you are")
     report.add_argument("--file", type=Path, help="where to (default: in this folder)")
     shell = command("shell", _shell, "open a shell on a host, or in a container there")
@@ -275,8 +286,9 @@ def _parser() -> argparse.ArgumentParser:
     shell.add_argument("container", nargs="?", default="", help="the name of one on that host")
     wall = commands.add_parser("wall", help="a page that shows a room's progress at a glance")
     wall.set_defaults(act=_wall)
-    wall.add_argument("--file", type=Path,
-                      help="where the room is kept (default: in the data folder)")  # fmt: skip
+    wall.add_argument(
+        "--file", type=Path, help="where the room is kept (default: in the data folder)"
+    )
     wall.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
     wall.add_argument("--port", type=_port, default=8765, help="(default: %(default)s)")
     return parser

@@ -40,22 +40,37 @@ SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|KEY|AUTH|CREDENTIAL|COOKIE", re.IG
 COMMON = [ipaddress.ip_network(net) for net in ("127.0.0.0/8", RESERVED, "10.0.2.0/24")]
 # Names of accounts and machines that are nobody's, and that the report needs.
 NOBODYS = {
-    "debian", "default", "host", "jovyan", "linux", "localhost", "nobody", "root", "sandbox",
-    "ubuntu", "user", *ENGINES,
-}  # fmt: skip
+    "debian",
+    "default",
+    "host",
+    "jovyan",
+    "linux",
+    "localhost",
+    "nobody",
+    "root",
+    "sandbox",
+    "ubuntu",
+    "user",
+    *ENGINES,
+}
 
 _PATTERNS = (
     (re.compile(r"(://)[^\s/@]+@"), r"\1[secret]@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 [secret]"),
-    (re.compile(r"(?i)((?:token|secret|passw\w*|api[_-]?key|authorization|cookie)[\"']?\s*[=:]\s*"
-                r"[\"']?)(?!\[secret\]|bearer |basic )[^\s\"'&,;]+"), r"\1[secret]"),
+    (
+        re.compile(
+            r"(?i)((?:token|secret|passw\w*|api[_-]?key|authorization|cookie)[\"']?\s*[=:]\s*"
+            r"[\"']?)(?!\[secret\]|bearer |basic )[^\s\"'&,;]+"
+        ),
+        r"\1[secret]",
+    ),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "[secret]"),
     (re.compile(r"(?<![\w/+])(?:sha256:)?[0-9A-Fa-f]{32,}(?!\w)"), "[long number]"),
     (re.compile(r"(?<![\w/+.-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9_]{36,}(?!\w)"), "[secret]"),
     (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "[mail]"),
     (re.compile(r"(/(?:home|Users|media|mnt|Volumes|run/user))/[^\s:;,\"'()\[\]]+"), r"\1/[path]"),
     (re.compile(r"(?i)\b(?!52:54:00|02:42)(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b"), "[mac]"),
-)  # fmt: skip
+)
 # An IPv4 address may be followed by its port.
 _ADDRESS = re.compile(
     r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)"
@@ -81,13 +96,18 @@ class Redaction:
         """All that is known here of the account, its folders, the machine and its secrets."""
         words: dict[str, str] = {}
         for put, find in (
-            ("[user]", _user_names), ("[machine]", _machine_names), ("[learner]", _learner),
-            ("[sandbox]", _sandbox_names), ("[secret]", _secrets), ("[folder]", _folders),
-        ):  # fmt: skip
+            ("[user]", _user_names),
+            ("[machine]", _machine_names),
+            ("[learner]", _learner),
+            ("[sandbox]", _sandbox_names),
+            ("[secret]", _secrets),
+            ("[folder]", _folders),
+        ):
             # What cannot be found out stands in no part of the report either.
             with contextlib.suppress(Exception):
-                words |= {word: put for word in find()
-                          if len(word) > 1 and word.lower() not in NOBODYS}  # fmt: skip
+                words |= {
+                    word: put for word in find() if len(word) > 1 and word.lower() not in NOBODYS
+                }
         with contextlib.suppress(Exception):
             words[str(paths.cache_dir())] = "[cache]"
         for home in {settings.read("HOME"), str(Path("~").expanduser())} - {"", "/", "~"}:

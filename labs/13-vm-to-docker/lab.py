@@ -182,7 +182,8 @@ def nothing_is_left(it: Facts) -> Condition:
 def tasks(it: Facts) -> tuple[Task, ...]:
     return (
         check(
-            f"Move the NATed machine to {it.shop}", 20,
+            f"Move the NATed machine to {it.shop}",
+            20,
             network(it.inside, host="a").driver_is("bridge").subnet_is(it.subnet).has(it.shop),
             runs(it.shop, host="a", image="toolbox"),
             has_address(it.shop, it.shop_address),
@@ -197,7 +198,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Lead port {it.port} to {it.shop}", 20,
+            f"Lead port {it.port} to {it.shop}",
+            20,
             published("a", it.port, by=it.shop),
             source_seen("host-b", OWN, tcp=it.port, is_=FAR),
             source_seen(it.shop, FAR, is_=OWN),
@@ -210,7 +212,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Move the bridged machine to {it.mail}", 25,
+            f"Move the bridged machine to {it.mail}",
+            25,
             network(it.lan, host="a").driver_is("macvlan").option_is("parent", "eth0"),
             runs(it.mail, host="a", image="toolbox"),
             has_address(it.mail, it.mail_address),
@@ -229,7 +232,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            f"Let host-b and {it.mail} talk without translation", 15,
+            f"Let host-b and {it.mail} talk without translation",
+            15,
             reaches("host-b", it.mail_address, tcp=80, by=it.mail),
             source_seen("host-b", it.mail_address, is_=FAR),
             source_seen(it.mail, FAR, is_=it.mail_address),
@@ -244,7 +248,8 @@ def tasks(it: Facts) -> tuple[Task, ...]:
             ),
         ),
         check(
-            "Leave nothing of the two machines", 20,
+            "Leave nothing of the two machines",
+            20,
             reaches("host-b", OWN, tcp=it.port, by=it.shop),
             reaches("host-b", it.mail_address, tcp=80, by=it.mail),
             nothing_is_left(it),
@@ -257,4 +262,4 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 "iptables-restore.",
             ),
         ),
-    )  # fmt: skip
+    )

@@ -62,15 +62,29 @@ def _pack(folder: Path, snapshot: Path, compression: str) -> Path:
         part = Path(work) / snapshot.name
         part.mkdir()
         _divide(snapshot / "ram", base / "root", part)
-        kept = [f"{snapshot.name}/{path.name}" for path in snapshot.iterdir()
-                if path.name not in ("ram", "in-use")]  # fmt: skip
+        kept = [
+            f"{snapshot.name}/{path.name}"
+            for path in snapshot.iterdir()
+            if path.name not in ("ram", "in-use")
+        ]
         parts = [f"{snapshot.name}/{name}" for name in ("ram.map", "ram.own")]
         _tar(
             # The disk of /var/lib/docker is mostly holes.
-            "--create", "--sparse", "--exclude=in-use",
-            "--use-compress-program", COMPRESSORS[compression], "--file", f"{work}/all",
-            "--directory", base.parent, base.name, *kept, "--directory", work, *parts,
-        )  # fmt: skip
+            "--create",
+            "--sparse",
+            "--exclude=in-use",
+            "--use-compress-program",
+            COMPRESSORS[compression],
+            "--file",
+            f"{work}/all",
+            "--directory",
+            base.parent,
+            base.name,
+            *kept,
+            "--directory",
+            work,
+            *parts,
+        )
         digest = digest_path(file)
         digest.unlink(missing_ok=True)
         Path(work, "all").rename(file)

@@ -498,7 +498,9 @@ def mmdebstrap(
 ) -> list[str]:
     """An mmdebstrap(1) command. output: a tar archive; None when the hooks take what counts."""
     return [
-        "mmdebstrap", f"--variant={variant}", f"--include={','.join(packages)}",
+        "mmdebstrap",
+        f"--variant={variant}",
+        f"--include={','.join(packages)}",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in DOCUMENTATION),
         # A root that is only extracted comes to no later hook.
         *(f"--{'extract' if variant == 'extract' else 'customize'}-hook={hook}" for hook in hooks),
@@ -506,8 +508,9 @@ def mmdebstrap(
         f"--{'extract' if variant == 'extract' else 'customize'}-hook="
         'rm -f "$1/etc/resolv.conf" "$1/etc/hostname"',
         f"--format={'tar' if output else 'null'}",
-        suite, str(output or "-"),
-    ]  # fmt: skip
+        suite,
+        str(output or "-"),
+    ]
 
 
 def undated(command: list[str]) -> list[str]:

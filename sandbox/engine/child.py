@@ -68,9 +68,12 @@ def run(arguments: list[str], env: Mapping[str, str]) -> subprocess.CompletedPro
     with _memory() as said, _memory() as complained:
         with subprocess.Popen(
             bound(["sh", "-c", _GROUP, "sh", *arguments], "TERM"),
-            env={**os.environ, **env}, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=said, stderr=complained,
-        ) as process:  # fmt: skip
+            env={**os.environ, **env},
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=complained,
+        ) as process:
             try:
                 process.wait()
             except BaseException:

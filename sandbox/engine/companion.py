@@ -120,8 +120,11 @@ def launch(module: str, sandbox_id: str, settings: Mapping[str, Any]) -> None:
         if folder := full():
             raise no_room(folder)
         tail = log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise SandboxError("The process beside the sandbox ended at once.", why="".join(tail),
-                           fix=f"look into its log, {log}, and try again")  # fmt: skip
+        raise SandboxError(
+            "The process beside the sandbox ended at once.",
+            why="".join(tail),
+            fix=f"look into its log, {log}, and try again",
+        )
     if reply:
         raise SandboxError(**reply)
 

@@ -78,8 +78,9 @@ class Daemon:
                 f"; or {setting('SANDBOX_ENGINE', 'vm')}",
             )
         try:
-            client = DockerClient(base_url=self.url, tls=self.tls() or False,
-                                  timeout=ANSWER_SECONDS)  # fmt: skip
+            client = DockerClient(
+                base_url=self.url, tls=self.tls() or False, timeout=ANSWER_SECONDS
+            )
             client.ping()
         except (DockerException, OSError, ValueError, AttributeError) as error:
             # The last two: a version that is none.

@@ -102,8 +102,9 @@ class DockerEngine(Engine):
             client.close()
         except (SandboxError, DockerException, OSError) as error:
             label = f"label={LABEL}={sandbox_id}"
-            why = " ".join(filter(None, (getattr(error, "what", str(error)),
-                                         getattr(error, "why", ""))))  # fmt: skip
+            why = " ".join(
+                filter(None, (getattr(error, "what", str(error)), getattr(error, "why", "")))
+            )
             raise SandboxError(
                 f"The sandbox {sandbox_id!r} may have left containers, networks and volumes on "
                 f"{f'the Docker Engine at {daemon.url}' if daemon else 'a Docker Engine'}.",
@@ -198,9 +199,12 @@ class DockerEngine(Engine):
                     _remove_all(client, sandbox_id)
                     reference = image.ensure(client, steps)
                     site = Site(
-                        _scope(sandbox_id), labels, reference,
-                        closed=not internet, gateway_dns=not internet,
-                    )  # fmt: skip
+                        _scope(sandbox_id),
+                        labels,
+                        reference,
+                        closed=not internet,
+                        gateway_dns=not internet,
+                    )
                     steps.begin("Bringing up the hosts")
                     recipe.prepare(client, site, steps)
             else:
@@ -287,8 +291,11 @@ def _matches(found: list[Container], labels: dict[str, str], names: tuple[str, .
 
 def _stopped(found: list[Container]) -> str:
     """Which of the hosts do not run, as OtherSandbox says it."""
-    names = [f"{container.name} is {container.status}" for container in found
-             if container.status != "running"]  # fmt: skip
+    names = [
+        f"{container.name} is {container.status}"
+        for container in found
+        if container.status != "running"
+    ]
     return f"your Docker says that {', '.join(names)}" if names else ""
 
 
@@ -298,9 +305,13 @@ def _state(sandbox_id: str, client: DockerClient, found: list[Container]) -> Eng
     detail = f"Docker Engine {version['Version']}, Linux {version['KernelVersion']}"
     site = Site(_scope(sandbox_id), labels, image.reference())
     return EngineState(
-        f"unix://{run_dir(sandbox_id)}/engine.sock", site, detail, 0,
-        tuple(labels[HOSTS].split()), labels[INTERNET] == "True",
-    )  # fmt: skip
+        f"unix://{run_dir(sandbox_id)}/engine.sock",
+        site,
+        detail,
+        0,
+        tuple(labels[HOSTS].split()),
+        labels[INTERNET] == "True",
+    )
 
 
 def _remove_all(client: DockerClient, sandbox_id: str) -> None:
@@ -379,9 +390,13 @@ def _try_privileged(client: DockerClient) -> str:
 
     try:
         client.containers.run(
-            image.reference(), ["true"], privileged=True, remove=True, network_mode="none",
+            image.reference(),
+            ["true"],
+            privileged=True,
+            remove=True,
+            network_mode="none",
             userns_mode="host",
-        )  # fmt: skip
+        )
     except DockerException as error:
         return f"refused: {getattr(error, 'explanation', '') or error}"
     return ""

@@ -114,9 +114,14 @@ def _build(client: DockerClient, steps: Steps) -> None:
     failure = ""
     try:
         for line in client.api.build(
-            fileobj=_context(), custom_context=True, tag=reference(), decode=True, rm=True,
-            forcerm=True, labels={LABEL: "host"},
-        ):  # fmt: skip
+            fileobj=_context(),
+            custom_context=True,
+            tag=reference(),
+            decode=True,
+            rm=True,
+            forcerm=True,
+            labels={LABEL: "host"},
+        ):
             said.append(line.get("stream", "").strip())
             if said[-1] == assets.NOTICE:
                 steps.begin(assets.NOTICE)

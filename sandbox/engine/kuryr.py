@@ -16,10 +16,17 @@ LOCK = "requirements.lock"
 # The hosts' Python, for which LOCK was made.
 PYTHON = "3.14"
 PIP = (
-    "--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:",
-    f"--python-version={PYTHON}", "--implementation=cp", f"--abi=cp{PYTHON.replace('.', '')}",
-    "--abi=none", "--platform=manylinux2014_x86_64", "--platform=manylinux1_x86_64",
-)  # fmt: skip
+    "--no-deps",
+    "--no-compile",
+    "--require-hashes",
+    "--only-binary=:all:",
+    f"--python-version={PYTHON}",
+    "--implementation=cp",
+    f"--abi=cp{PYTHON.replace('.', '')}",
+    "--abi=none",
+    "--platform=manylinux2014_x86_64",
+    "--platform=manylinux1_x86_64",
+)
 # Of ``site``, of every folder in it, and of all files: each compiled module in these wheels only
 # speeds up one in Python that is there too.
 UNNEEDED, NOWHERE, UNUSED = ("bin", "include", "wrapt-stubs"), ("tests", "locale"), (".so", ".pyi")
@@ -38,11 +45,21 @@ def install(source: Path, folder: Path) -> None:
     site = folder / "site"
     result = subprocess.run(
         [
-            sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            *PIP, f"--target={site}", f"--requirement={folder / LOCK}",
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            *PIP,
+            f"--target={site}",
+            f"--requirement={folder / LOCK}",
         ],
-        check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
     if result.returncode:
         raise SandboxError(
             "The Python packages of the hosts (Kuryr's) could not be installed.",

@@ -57,8 +57,17 @@ def path(recipe: Recipe, base: Path, accelerator: str) -> Path:
     # No place of this machine is in the name, nor how much of its memory QEMU takes for itself.
     vm = _first(Path("base"), Path("snapshot"), recipe)
     command = qemu.command(vm, accelerator, monitor_fd=0, port_fd=0, translated=0)
-    inputs = (base.name, _uuid(base / "root"), qemu.version(), accelerator, cpu, command,
-              (*DATA_OPTIONS, DATA_SIZE), SITE, recipe.key)  # fmt: skip
+    inputs = (
+        base.name,
+        _uuid(base / "root"),
+        qemu.version(),
+        accelerator,
+        cpu,
+        command,
+        (*DATA_OPTIONS, DATA_SIZE),
+        SITE,
+        recipe.key,
+    )
     return cache_dir() / f"snapshot-{assets.digest(*inputs)}"
 
 
@@ -107,9 +116,16 @@ def spec(base: Path, folder: Path, recipe: Recipe, **rest: object) -> qemu.VMSpe
 def _first(base: Path, folder: Path, recipe: Recipe) -> qemu.VMSpec:
     """The VM that boots, to be saved in folder."""
     return spec(
-        base, folder, recipe, data=folder / "data", data_format="raw", ram_shared=True,
-        incoming=False, console=folder / "console", internet=False,
-    )  # fmt: skip
+        base,
+        folder,
+        recipe,
+        data=folder / "data",
+        data_format="raw",
+        ram_shared=True,
+        incoming=False,
+        console=folder / "console",
+        internet=False,
+    )
 
 
 def _boot(folder: Path, recipe: Recipe, base: Path, accelerator: str, steps: Steps) -> None:

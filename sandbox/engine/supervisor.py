@@ -223,17 +223,35 @@ class Supervisor:
             data.unlink()
         with disk.told(self._state, "the sandbox cannot start"):
             subprocess.run(
-                ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", snapshot / "data",
-                 data],
-                check=True, capture_output=True,
-            )  # fmt: skip
+                [
+                    "qemu-img",
+                    "create",
+                    "-q",
+                    "-f",
+                    "qcow2",
+                    "-F",
+                    "raw",
+                    "-b",
+                    snapshot / "data",
+                    data,
+                ],
+                check=True,
+                capture_output=True,
+            )
         base = Path(self._settings.base)
         spec = qemu.VMSpec(
-            kernel=base / "vmlinuz", initrd=base / "initrd", root=base / "root", data=data,
-            data_format="qcow2", ram=snapshot / "ram", ram_shared=False,
-            memory=self._settings.memory, incoming=True, console=self._state / "console",
+            kernel=base / "vmlinuz",
+            initrd=base / "initrd",
+            root=base / "root",
+            data=data,
+            data_format="qcow2",
+            ram=snapshot / "ram",
+            ram_shared=False,
+            memory=self._settings.memory,
+            incoming=True,
+            console=self._state / "console",
             internet=self._settings.internet,
-        )  # fmt: skip
+        )
         log = self._state / "qemu.log"
         self._process, monitor, port = qemu.spawn(spec, self._settings.accelerator, log)
         self._monitor, self._paused, self._failed, self._trial = monitor, False, None, False

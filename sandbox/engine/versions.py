@@ -27,8 +27,10 @@ Versions = dict[str, dict[str, str]]
 
 def record(folder: Path, **lists: Path) -> None:
     """Write FILE to folder. lists: for each name a file with ``PACKAGE VERSION`` lines."""
-    found = {name: dict(sorted(line.split() for line in path.read_text().splitlines()))
-             for name, path in lists.items()}  # fmt: skip
+    found = {
+        name: dict(sorted(line.split() for line in path.read_text().splitlines()))
+        for name, path in lists.items()
+    }
     (folder / FILE).write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 

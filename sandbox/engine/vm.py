@@ -260,6 +260,11 @@ def _state(sandbox_id: str, told: dict[str, Any]) -> EngineState:
     # A supervisor of an earlier version may still run.
     problem = told.get("problem")
     return EngineState(
-        url, snapshot.SITE, detail, told["pid"], tuple(told["hosts"]), told["internet"],
+        url,
+        snapshot.SITE,
+        detail,
+        told["pid"],
+        tuple(told["hosts"]),
+        told["internet"],
         SandboxError(**problem) if problem else None,
-    )  # fmt: skip
+    )

@@ -337,8 +337,20 @@ def resume(request: Mapping[str, Any]) -> None:
         # themselves, this VM's Engine does.
         for chain in ("PREROUTING", "OUTPUT"):
             for protocol in ("udp", "tcp"):
-                rule = ["-p", protocol, "--dport", "53", "-m", "addrtype", "--dst-type", "LOCAL",
-                        "-j", "DNAT", "--to", addresses.VM_NAME_SERVER]  # fmt: skip
+                rule = [
+                    "-p",
+                    protocol,
+                    "--dport",
+                    "53",
+                    "-m",
+                    "addrtype",
+                    "--dst-type",
+                    "LOCAL",
+                    "-j",
+                    "DNAT",
+                    "--to",
+                    addresses.VM_NAME_SERVER,
+                ]
                 subprocess.run(["iptables", "-w", "-t", "nat", "-I", chain, *rule], check=True)
 
 

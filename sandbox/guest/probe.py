@@ -36,9 +36,13 @@ def look_up(handle: int, pid: int, name: str) -> dict[str, object]:
     root = f"/proc/{pid}/root" if pid else "/"
     try:
         answer = subprocess.run(
-            [sys.executable, "-c", RESOLVE, str(handle), root, name], pass_fds=[handle],
-            check=False, capture_output=True, text=True, timeout=RESOLVE_SECONDS,
-        )  # fmt: skip
+            [sys.executable, "-c", RESOLVE, str(handle), root, name],
+            pass_fds=[handle],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=RESOLVE_SECONDS,
+        )
     except subprocess.TimeoutExpired:
         return {"error": f"no name server answered within {RESOLVE_SECONDS} s"}
     if answer.returncode:

@@ -139,26 +139,46 @@ def node(path: str) -> str:
 def command(net: str, folder: str) -> list[str]:
     """QEMU's words, but for what it boots. net: of -netdev.  folder: of its sockets."""
     return [
-        QEMU, "-name", NAME, "-machine", "pc,usb=off,vmport=off", "-accel", "tcg,tb-size=64",
+        QEMU,
+        "-name",
+        NAME,
+        "-machine",
+        "pc,usb=off,vmport=off",
+        "-accel",
+        "tcg,tb-size=64",
         # Its clock follows its instructions: by a real clock, an emulated processor that runs
         # slowly would do little but answer timer interrupts.
-        "-icount", "shift=3,sleep=on",
-        "-cpu", "qemu64", "-m", str(MEMORY), "-nodefaults", "-no-user-config",
-        "-display", "none", "-no-reboot",
-        "-netdev", net, "-device", f"virtio-net-pci,netdev=net,mac={MAC},romfile=",
-        "-device", "virtio-serial-pci",
-        "-chardev", f"pipe,id=shell,path={folder}/shell",
-        "-device", "virtserialport,chardev=shell,name=shell",
-        "-serial", f"file:{folder}/console",
-        "-qmp", f"unix:{folder}/monitor,server=on,wait=off",
-    ]  # fmt: skip
+        "-icount",
+        "shift=3,sleep=on",
+        "-cpu",
+        "qemu64",
+        "-m",
+        str(MEMORY),
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-netdev",
+        net,
+        "-device",
+        f"virtio-net-pci,netdev=net,mac={MAC},romfile=",
+        "-device",
+        "virtio-serial-pci",
+        "-chardev",
+        f"pipe,id=shell,path={folder}/shell",
+        "-device",
+        "virtserialport,chardev=shell,name=shell",
+        "-serial",
+        f"file:{folder}/console",
+        "-qmp",
+        f"unix:{folder}/monitor,server=on,wait=off",
+    ]
 
 
 def booting(folder: str) -> list[str]:
     """QEMU's words that have it boot the kernel and initramfs in folder."""
-    return [
-        "-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd", "-append", CMDLINE,
-    ]  # fmt: skip
+    return ["-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd", "-append", CMDLINE]
 
 
 def start(net: str, inherited: tuple[int, ...], mac: str, *, boot: bool) -> None:
@@ -191,9 +211,13 @@ def start_alone(net: str, inherited: tuple[int, ...], mac: str, boot: bool) -> N
     began = time.monotonic()
     with open(f"{RUN}/log", "w") as log:
         process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
             pass_fds=inherited,
-        )  # fmt: skip
+        )
     try:
         with open(f"{RUN}/pid", "w") as file:
             file.write(str(process.pid))

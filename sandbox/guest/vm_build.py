@@ -50,8 +50,10 @@ def build(folder: str) -> None:
         process = subprocess.Popen(
             # A hub's port has no state of its own, so that any other network can take its place.
             [*vm.command("hubport,id=net,hubid=0", work), *vm.booting(folder)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
         try:
             vm.await_ready(process, vm.BOOT_SECONDS, work, boot=True)
             seconds = time.monotonic() - began
@@ -92,8 +94,12 @@ def initramfs(version: str, path: str) -> None:
         with open(path, "wb") as file:
             subprocess.run(
                 ["busybox", "cpio", "-o", "-H", "newc"],
-                cwd=root, input=names, stdout=file, stderr=subprocess.DEVNULL, check=True,
-            )  # fmt: skip
+                cwd=root,
+                input=names,
+                stdout=file,
+                stderr=subprocess.DEVNULL,
+                check=True,
+            )
 
 
 def with_libraries(program: str, root: str) -> None:
@@ -114,8 +120,10 @@ def modules(version: str, root: str) -> None:
     for name in MODULES:
         listed = subprocess.run(
             ["modprobe", "--show-depends", "--ignore-install", "-S", version, name],
-            check=True, capture_output=True, text=True,
-        ).stdout  # fmt: skip
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
         for line in listed.splitlines():
             kind, path, *_ = line.split()
             if kind != "insmod":

@@ -207,9 +207,11 @@ def _send(method: str, wall: Share, body: Mapping[str, object]) -> None:
 
 def _ask(method: str, wall: Share, body: Mapping[str, object]) -> None:
     request = urllib.request.Request(
-        f"{wall.url}/progress", json.dumps(body).encode(), method=method,
+        f"{wall.url}/progress",
+        json.dumps(body).encode(),
+        method=method,
         headers={"Authorization": f"token {wall.token}", "Content-Type": "application/json"},
-    )  # fmt: skip
+    )
     with _opener.open(request, timeout=SECONDS) as answer:
         if json.loads(answer.read(100)) != {}:
             raise ValueError("what answers there is no wall")

@@ -55,18 +55,22 @@ _LEARNER = r"\A[0-9a-f]{16}\Z"
 
 def _object(fields: dict[str, dict[str, object]]) -> dict[str, object]:
     return {
-        "type": "object", "properties": fields, "required": list(fields),
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
         "additionalProperties": False,
-    }  # fmt: skip
+    }
 
 
 def _table(row: type) -> dict[str, object]:
     """Rows like that dataclass, by the name of a lesson or lab."""
     fields = {name: _KINDS[kind] for name, kind in get_type_hints(row).items()}
     return {
-        "type": "object", "propertyNames": {"pattern": rf"\A{NAME}\Z"},
-        "additionalProperties": _object(fields), "maxProperties": 100,
-    }  # fmt: skip
+        "type": "object",
+        "propertyNames": {"pattern": rf"\A{NAME}\Z"},
+        "additionalProperties": _object(fields),
+        "maxProperties": 100,
+    }
 
 
 # What a ``Report`` is to be like.
@@ -136,9 +140,10 @@ class Room:
                     )
         except (OSError, sqlite3.Error) as error:
             raise SandboxError(
-                f"The room cannot be kept in {path}.", why=str(error),
+                f"The room cannot be kept in {path}.",
+                why=str(error),
                 fix=f"Name another file: {course('wall --file FILE')}",
-            ) from error  # fmt: skip
+            ) from error
 
     def token(self, role: str) -> str:
         """The token of the ``instructor``, or of all ``learners``."""
@@ -355,8 +360,11 @@ def serve(file: Path, host: str, port: int, say: Callable[[str], None]) -> None:
 
 async def _serve(application: tornado.web.Application, sockets: list[socket.socket]) -> None:
     server = tornado.httpserver.HTTPServer(
-        application, max_body_size=MOST_BYTES, max_header_size=MOST_BYTES,
-        idle_connection_timeout=60, body_timeout=10,
-    )  # fmt: skip
+        application,
+        max_body_size=MOST_BYTES,
+        max_header_size=MOST_BYTES,
+        idle_connection_timeout=60,
+        body_timeout=10,
+    )
     server.add_sockets(sockets)
     await asyncio.Event().wait()

@@ -105,18 +105,22 @@ def _jupyterlab() -> Check:
 def _memory() -> Check:
     free = memory.available()
     return Check(
-        "memory", free >= MEMORY, f"{free // MEBIBYTE} MiB available",
+        "memory",
+        free >= MEMORY,
+        f"{free // MEBIBYTE} MiB available",
         f"a learner needs {MEMORY // MEBIBYTE} MiB; close other programs",
-    )  # fmt: skip
+    )
 
 
 def _disk() -> Check:
     free = shutil.disk_usage(paths.cache_dir()).free
     return Check(
-        "disk", free >= DISK, f"{free // MEBIBYTE} MiB free in {paths.cache_dir()}",
+        "disk",
+        free >= DISK,
+        f"{free // MEBIBYTE} MiB free in {paths.cache_dir()}",
         f"a sandbox may write {DISK // MEBIBYTE} MiB; make room; or choose another folder, and "
         f"{setting('WIRE_BY_WIRE_CACHE', 'FOLDER')}",
-    )  # fmt: skip
+    )
 
 
 def _record() -> Check:
@@ -125,9 +129,11 @@ def _record() -> Check:
     except SandboxError as error:
         return Check("progress is kept", False, str(error.why), error.fix)
     return Check(
-        "progress is kept", os.access(folder, os.W_OK), f"in {folder}",
+        "progress is kept",
+        os.access(folder, os.W_OK),
+        f"in {folder}",
         f"choose a folder that you may write to, and {setting('WIRE_BY_WIRE_DATA', 'FOLDER')}",
-    )  # fmt: skip
+    )
 
 
 def _trial(hosts: int, steps: Steps) -> list[Check]:
@@ -154,7 +160,9 @@ def _trial(hosts: int, steps: Steps) -> list[Check]:
     return [
         Check(what[0], up_seconds <= UP_SECONDS, f"in {up_seconds:.1f} s", slow),
         Check(
-            what[1], result.code == 0 and run_seconds <= RUN_SECONDS,
-            f"in {run_seconds:.1f} s" if result.code == 0 else result.stderr.strip(), slow,
+            what[1],
+            result.code == 0 and run_seconds <= RUN_SECONDS,
+            f"in {run_seconds:.1f} s" if result.code == 0 else result.stderr.strip(),
+            slow,
         ),
-    ]  # fmt: skip
+    ]

@@ -28,13 +28,18 @@ class Follow(Worker):
             placeholder="host-a/web", description="From", ensure_option=False, style=style
         )
         self.destination = widgets.Combobox(
-            placeholder="host-a/db, host-b, an address or a name", description="To",
-            ensure_option=False, style=style, layout={"width": "420px"},
-        )  # fmt: skip
+            placeholder="host-a/db, host-b, an address or a name",
+            description="To",
+            ensure_option=False,
+            style=style,
+            layout={"width": "420px"},
+        )
         self.protocol = widgets.ToggleButtons(
-            options=["tcp", "udp", "icmp"], description="Protocol", style=style,
+            options=["tcp", "udp", "icmp"],
+            description="Protocol",
+            style=style,
             layout={"width": "310px"},
-        )  # fmt: skip
+        )
         self.protocol.style.button_width = "60px"
         self.port = widgets.BoundedIntText(
             value=80, min=1, max=65535, description="Port", style=style, layout={"width": "170px"}

@@ -33,9 +33,10 @@ class LabPanel(Worker):
         self._session, lab = session, session.lab
         self._started = bool(record.read().lab(lab.name).started)
         self._start_button = self._button(
-            "Start anew" if self._started else "Start", self._on_start,
+            "Start anew" if self._started else "Start",
+            self._on_start,
             "puts the hosts back as new and builds the scenario",
-        )  # fmt: skip
+        )
         self._check_button = self._button("Check", self._on_check, "looks at the hosts")
         self._clock = widgets.HTML()
         self._report = widgets.HTML()
@@ -50,11 +51,12 @@ class LabPanel(Worker):
         kept = record.read().lab(lab.name).answers
         self._answers = [
             widgets.Text(
-                value=kept.get(question, ""), description=f"Answer {number}",
+                value=kept.get(question, ""),
+                description=f"Answer {number}",
                 continuous_update=False,
             )
             for number, question in enumerate(lab.questions, 1)
-        ]  # fmt: skip
+        ]
         for question, field in zip(lab.questions, self._answers, strict=True):
             field.observe(partial(self._on_answer, question), names="value")
         rows = [
@@ -78,8 +80,12 @@ class LabPanel(Worker):
         self.children = (
             widgets.HTML(title + str(mistune.html(lab.story))),
             widgets.HBox([self._start_button, self._check_button, self._clock]),
-            *rows, *asked, self._report, self._below, self._message,
-        )  # fmt: skip
+            *rows,
+            *asked,
+            self._report,
+            self._below,
+            self._message,
+        )
         self.add_class("wire-by-wire-lab")
         self._tell_costs()
         self._say(

@@ -36,8 +36,9 @@ class Practice(Worker):
         self._again = self._button("Call again", self._on_call, "make the four calls")
         self._guess = widgets.Dropdown(
             options=[("…", ""), *((fault.cause, fault.name) for fault in FAULTS)],
-            description="What is it?", layout={"width": "auto"},
-        )  # fmt: skip
+            description="What is it?",
+            layout={"width": "auto"},
+        )
         self._guess.observe(lambda _: self._enable(), names="value")
         self._answer = self._button("That is it", self._on_answer, "check this answer")
         self._repair = self._button("Show the repair", self._on_repair, "gives the answer away")

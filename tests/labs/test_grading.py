@@ -47,9 +47,11 @@ def test_a_lab_gives_the_reference_all_points_and_the_untouched_release_none(gra
 @pytest.mark.parametrize(
     "name",
     # A container's network and a firewall; `make test-all` has them all.
-    [name if name[:2] in ("01", "02")
-     else pytest.param(name, marks=pytest.mark.exhaustive) for name in names()],
-)  # fmt: skip
+    [
+        name if name[:2] in ("01", "02") else pytest.param(name, marks=pytest.mark.exhaustive)
+        for name in names()
+    ],
+)
 def test_a_wrong_answer_loses_the_points_of_what_is_wrong(graded, name):
     lab = load(name, LEARNER)
     commands, answers, lost = lab.hidden().wrong()
@@ -79,10 +81,16 @@ BREAKS = {
 @pytest.mark.parametrize(
     ("first", "others"),
     # On host-a, where the answer is, what ends it; then on host-b what may last as long as it can.
-    [("containers", ["loop"]), ("containers", ["fork", "agent"]), ("dockerd", ["flood"]),
-     ("dockerd", ["rm"]), ("all", ["disk"]), ("all", ["power"])],
+    [
+        ("containers", ["loop"]),
+        ("containers", ["fork", "agent"]),
+        ("dockerd", ["flood"]),
+        ("dockerd", ["rm"]),
+        ("all", ["disk"]),
+        ("all", ["power"]),
+    ],
     ids=lambda it: it if isinstance(it, str) else " and ".join(it),
-)  # fmt: skip
+)
 def test_what_breaks_its_hosts_earns_nothing(first, others):
     lab = replace(load(LAB, LEARNER), seconds=30)
     breaks = [("a", BREAKS[first]), *(("b", BREAKS[name]) for name in others)]

@@ -26,10 +26,12 @@ def test_addresses_are_written_in_one_place():
 def test_the_files_that_import_nothing_have_the_same_addresses():
     guest = Path(addresses.__file__).parent
     used = {
-        "vm-init": (f"ip address add {addresses.VM_ADDRESS}/24 dev eth0",
-                    f"echo 'nameserver {addresses.LAN_GATEWAY}' >"),
+        "vm-init": (
+            f"ip address add {addresses.VM_ADDRESS}/24 dev eth0",
+            f"echo 'nameserver {addresses.LAN_GATEWAY}' >",
+        ),
         "kuryr/kuryr.conf": (f"http://{addresses.address('host-a')}:",),
-    }  # fmt: skip
+    }
     for name, lines in used.items():
         text = (guest / name).read_text()
         assert all(line in text for line in lines)
@@ -40,9 +42,12 @@ def test_every_address_is_on_its_network():
     lan, vm = (ipaddress.ip_network(it) for it in (addresses.LAN, addresses.VM_NETWORK))
     hosts = [plan.address(name) for name in plan.names(plan.MOST_HOSTS)]
     on_lan = {*map(ipaddress.ip_address, (addresses.LAN_GATEWAY, *hosts))}
-    in_vm = {*map(ipaddress.ip_address, (
-        addresses.VM_GATEWAY, addresses.VM_NAME_SERVER, addresses.VM_ADDRESS,
-    ))}  # fmt: skip
+    in_vm = {
+        *map(
+            ipaddress.ip_address,
+            (addresses.VM_GATEWAY, addresses.VM_NAME_SERVER, addresses.VM_ADDRESS),
+        )
+    }
     assert (len(on_lan), len(in_vm)) == (1 + plan.MOST_HOSTS, 3)
     assert on_lan <= {*lan.hosts()}
     assert in_vm <= {*vm.hosts()}

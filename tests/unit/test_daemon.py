@@ -133,8 +133,12 @@ class Fake(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         name = self.path.partition("?")[0].split("/", 2)[-1].split("/")[0]
         name = name if self.path.startswith("/v1") else self.path[1:].partition("?")[0]
-        usual = {"_ping": b"OK", "info": json.dumps(GOOD).encode(), "containers": b"[]",
-                 "version": json.dumps(VERSION).encode()}  # fmt: skip
+        usual = {
+            "_ping": b"OK",
+            "info": json.dumps(GOOD).encode(),
+            "containers": b"[]",
+            "version": json.dumps(VERSION).encode(),
+        }
         lists = self.path.partition("?")[0].endswith(f"{name}/json")
         # It has no image of ours.
         other = (200, b"[]") if lists else (404, b'{"message": "no such image"}')
@@ -187,9 +191,13 @@ def test_a_docker_that_answers_is_taken(fake, monkeypatch, cache):
     monkeypatch.delenv("SANDBOX_ENGINE", raising=False)
     assert choose("none-such").name == "docker"
     assert DockerEngine().report().facts | {"privileged": ""} == {
-        "works": True, "why": f"answers at {os.environ['DOCKER_HOST']} (from DOCKER_HOST)",
-        "version": "28.5.2", "system": "Debian", "notes": [], "privileged": "",
-    }  # fmt: skip
+        "works": True,
+        "why": f"answers at {os.environ['DOCKER_HOST']} (from DOCKER_HOST)",
+        "version": "28.5.2",
+        "system": "Debian",
+        "notes": [],
+        "privileged": "",
+    }
 
 
 # A list is what they answer; and how long to wait is one rule for all.

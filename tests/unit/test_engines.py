@@ -217,6 +217,9 @@ def test_nobody_else_asks_for_an_engines_name():
     for path, tree in outside():
         for node in ast.walk(tree):
             if isinstance(node, ast.Compare):
-                sides = {it.value for it in (node.left, *node.comparators)
-                         if isinstance(it, ast.Constant)}  # fmt: skip
+                sides = {
+                    it.value
+                    for it in (node.left, *node.comparators)
+                    if isinstance(it, ast.Constant)
+                }
                 assert not sides & ENGINES.keys(), (path, node.lineno)

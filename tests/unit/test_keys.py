@@ -56,10 +56,18 @@ def changed(told):
 
 def keys_of(folder, cache):
     return subprocess.run(
-        [sys.executable, "-c", TELL], cwd=folder, check=True, capture_output=True, text=True,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "HOME": str(cache),
-             "WIRE_BY_WIRE_CACHE": str(cache)},
-    ).stdout.split()  # fmt: skip
+        [sys.executable, "-c", TELL],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(folder),
+            "HOME": str(cache),
+            "WIRE_BY_WIRE_CACHE": str(cache),
+        },
+    ).stdout.split()
 
 
 def test_another_comment_or_docstring_another_place_and_umask_change_no_key(tmp_path):

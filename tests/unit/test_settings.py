@@ -90,8 +90,12 @@ def test_doctor_tells_what_is_set_and_no_secret(cache, monkeypatch, capsys):
     monkeypatch.setenv("DOCKER_HOST", "tcp://ada:hunter22@10.1.2.3:2375")
     told = settings.given()
     assert {*told} == {
-        "SANDBOX_ENGINE", "SANDBOX_ID", "DOCKER_HOST", "WIRE_BY_WIRE_CACHE", "TMPDIR",
-    }  # fmt: skip
+        "SANDBOX_ENGINE",
+        "SANDBOX_ID",
+        "DOCKER_HOST",
+        "WIRE_BY_WIRE_CACHE",
+        "TMPDIR",
+    }
     assert told["DOCKER_HOST"] == "tcp://[secret]@10.1.2.3:2375"
     assert status.doctor("unit-none")["settings"] == told
     main(["doctor", "--id", "unit-none"])

@@ -22,10 +22,13 @@ def test_hosts_that_hang_are_asked_at_once_and_not_for_long(tmp_path, monkeypatc
     names = ("host-a", "host-b", "host-c", "host-d")
     listeners = [companion.bind(tmp_path / f"{name}.sock") for name in names]
     found = SimpleNamespace(
-        hosts=names, engine="vm", internet=False,
-        host=lambda name: Host(name, "198.18.0.11", f"unix://{tmp_path}/{name}.sock",
-                               str(tmp_path / f"{name}.sock")),
-    )  # fmt: skip
+        hosts=names,
+        engine="vm",
+        internet=False,
+        host=lambda name: Host(
+            name, "198.18.0.11", f"unix://{tmp_path}/{name}.sock", str(tmp_path / f"{name}.sock")
+        ),
+    )
     state = EngineState("unix:///none", Site("", {}, ""), "", 0, names, internet=False)
     monkeypatch.setattr(module, "find_with_state", lambda _id: (found, state))
     monkeypatch.setattr(module, "ANSWER_SECONDS", 1)

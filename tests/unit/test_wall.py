@@ -284,10 +284,18 @@ def test_a_wall_of_before_takes_what_is_sent():
     seconds = {"type": "number", "minimum": 0, "maximum": 1e11}
 
     def table(fields):
-        row = {"type": "object", "properties": fields, "required": [*fields],
-               "additionalProperties": False}  # fmt: skip
-        return {"type": "object", "propertyNames": {"pattern": r"\A[0-9]{2}-[a-z0-9-]{1,60}\Z"},
-                "additionalProperties": row, "maxProperties": 100}  # fmt: skip
+        row = {
+            "type": "object",
+            "properties": fields,
+            "required": [*fields],
+            "additionalProperties": False,
+        }
+        return {
+            "type": "object",
+            "propertyNames": {"pattern": r"\A[0-9]{2}-[a-z0-9-]{1,60}\Z"},
+            "additionalProperties": row,
+            "maxProperties": 100,
+        }
 
     fields = {
         "learner": {"type": "string", "pattern": r"\A[0-9a-f]{16}\Z"},
@@ -299,8 +307,12 @@ def test_a_wall_of_before_takes_what_is_sent():
             {"started": seconds, "best": numbers, "points": numbers, "done": {"type": "boolean"}}
         ),
     }
-    wanted = {"type": "object", "properties": fields, "required": [*fields],
-              "additionalProperties": False}  # fmt: skip
+    wanted = {
+        "type": "object",
+        "properties": fields,
+        "required": [*fields],
+        "additionalProperties": False,
+    }
     assert wanted == served.SCHEMA
     assert [it.name for it in dataclasses.fields(share.Report)] == [*fields]
 

@@ -43,9 +43,18 @@ EXTENSIONS = {
 LONG_ID = re.compile(r"\b([0-9a-f]{8})[0-9a-f-]{24,56}\b")
 # What a line of the log tells of a body.
 SHOWN = (
-    "name", "cidr", "prefixes", "gateway_ip", "fixed_ips", "mac_address", "protocol",
-    "port_range_min", "device_owner", "device_id", "security_groups",
-)  # fmt: skip
+    "name",
+    "cidr",
+    "prefixes",
+    "gateway_ip",
+    "fixed_ips",
+    "mac_address",
+    "protocol",
+    "port_range_min",
+    "device_owner",
+    "device_id",
+    "security_groups",
+)
 
 
 class Refused(Exception):
@@ -75,10 +84,15 @@ class Cloud:
     def create(self, kind, given):
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         thing = {
-            "id": str(uuid.uuid4()), "name": "", "description": "", "tags": [],
-            "project_id": PROJECT, "tenant_id": PROJECT, "created_at": now,
+            "id": str(uuid.uuid4()),
+            "name": "",
+            "description": "",
+            "tags": [],
+            "project_id": PROJECT,
+            "tenant_id": PROJECT,
+            "created_at": now,
             **getattr(self, "_" + KINDS[kind])(given),
-        }  # fmt: skip
+        }
         self.store[kind][thing["id"]] = thing
         return thing
 
@@ -141,21 +155,31 @@ class Cloud:
             if range_.overlaps(ipaddress.ip_network(other["cidr"])):
                 raise Refused(400, "InvalidInput", f"{range_} overlaps with {other['cidr']}.")
         subnet = {
-            "gateway_ip": str(range_[1]), "ip_version": range_.version, "enable_dhcp": True,
-            "host_routes": [], "dns_nameservers": [], "subnetpool_id": None, **given,
-        }  # fmt: skip
+            "gateway_ip": str(range_[1]),
+            "ip_version": range_.version,
+            "enable_dhcp": True,
+            "host_routes": [],
+            "dns_nameservers": [],
+            "subnetpool_id": None,
+            **given,
+        }
         subnet["enable_dhcp"] = str(subnet["enable_dhcp"]).lower() == "true"
         return subnet
 
     def _port(self, given):
         self.show("networks", given["network_id"])
         port = {
-            "admin_state_up": True, "device_id": "", "device_owner": "",
-            "security_groups": [self.default_group], "binding:host_id": "",
-            "binding:vnic_type": "normal", "binding:profile": {},
+            "admin_state_up": True,
+            "device_id": "",
+            "device_owner": "",
+            "security_groups": [self.default_group],
+            "binding:host_id": "",
+            "binding:vnic_type": "normal",
+            "binding:profile": {},
             # The prefix that OpenStack gives to virtual interfaces.
-            "mac_address": f"fa:16:3e:{random.randbytes(3).hex(':')}", **given,
-        }  # fmt: skip
+            "mac_address": f"fa:16:3e:{random.randbytes(3).hex(':')}",
+            **given,
+        }
         asked = given.get("fixed_ips") or [
             {"subnet_id": one["id"]} for one in self.find("subnets", network_id=given["network_id"])
         ]
@@ -179,9 +203,10 @@ class Cloud:
         }
         if ip_address in taken:
             raise Refused(
-                409, "IpAddressAlreadyAllocated",
+                409,
+                "IpAddressAlreadyAllocated",
                 f"IP address {ip_address} already allocated in subnet {subnet_id}",
-            )  # fmt: skip
+            )
         taken.add(subnet["gateway_ip"])
         hosts = map(str, ipaddress.ip_network(subnet["cidr"]).hosts())
         ip_address = ip_address or next((host for host in hosts if host not in taken), None)
@@ -232,18 +257,23 @@ def keystone(method, path, here):
     end = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() + 24 * 3600))
     domain = {"id": "default", "name": "Default"}
     endpoint = {
-        "interface": "public", "region": "RegionOne", "region_id": "RegionOne", "url": here,
+        "interface": "public",
+        "region": "RegionOne",
+        "region_id": "RegionOne",
+        "url": here,
         "id": uuid.uuid4().hex,
-    }  # fmt: skip
+    }
     token = {
-        "methods": ["password"], "expires_at": end, "issued_at": end,
+        "methods": ["password"],
+        "expires_at": end,
+        "issued_at": end,
         "user": {"id": "kuryr", "name": "kuryr", "domain": domain},
         "project": {"id": PROJECT, "name": "service", "domain": domain},
         "roles": [{"id": "admin", "name": "admin"}],
         "catalog": [
             {"type": "network", "name": "neutron", "id": "neutron", "endpoints": [endpoint]}
         ],
-    }  # fmt: skip
+    }
     return 201, {"token": token}, {"X-Subject-Token": uuid.uuid4().hex}
 
 

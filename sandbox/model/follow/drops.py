@@ -44,13 +44,17 @@ ARP_REQUEST, ARP_REPLY = 1, 2
 # What an ICMP error means, by protocol, type and code (None: any), for IPv4 (RFC 792, RFC 1812)
 # and IPv6 (RFC 4443).
 MEANINGS: dict[tuple[str, int, int | None], str] = {
-    ("icmp", 3, 3): "port", ("icmp", 3, 4): "size", ("icmp", 11, None): "ttl",
+    ("icmp", 3, 3): "port",
+    ("icmp", 3, 4): "size",
+    ("icmp", 11, None): "ttl",
     **{("icmp", 3, code): "route" for code in (0, 1, 5, 6, 7, 11, 12)},
     **{("icmp", 3, code): "forbidden" for code in (9, 10, 13)},
-    ("ipv6-icmp", 1, 4): "port", ("ipv6-icmp", 2, None): "size", ("ipv6-icmp", 3, None): "ttl",
+    ("ipv6-icmp", 1, 4): "port",
+    ("ipv6-icmp", 2, None): "size",
+    ("ipv6-icmp", 3, None): "ttl",
     **{("ipv6-icmp", 1, code): "route" for code in (0, 3)},
     **{("ipv6-icmp", 1, code): "forbidden" for code in (1, 5, 6)},
-}  # fmt: skip
+}
 # Packets that the kernel counts when it gives them up, by protocol
 # (Documentation/networking/snmp_counter.rst). They count for a whole namespace, so only those
 # that say how a packet ended which did not arrive are taken for more than a hint.
