@@ -40,13 +40,16 @@ def interrupted(kernel, cell):
     cell that waited behind it."""
     manager, client = kernel
     first, second = client.execute(cell), client.execute("print('next')")
-    error = None
+    error, sent = None, False
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         message = client.get_iopub_msg(timeout=SECONDS)
         if message["parent_header"].get("msg_id") != first:
             continue
-        if message["msg_type"] == "stream":
+        # A busy kernel may show a line in two messages. A second interrupt could come when the cell
+        # has ended, and IPython would drop the request that it takes up at that moment.
+        if message["msg_type"] == "stream" and not sent:
+            sent = True
             manager.interrupt_kernel()
         if message["msg_type"] == "error":
             error = message["content"]
