@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.model.follow import drops
-from sandbox.model.follow.ending import find_ending
+from sandbox.model.follow.changes import translations
+from sandbox.model.follow.ending import _destination, find_ending
 from sandbox.model.follow.lookups import onward
 from sandbox.model.follow.observation import Observation
 from sandbox.model.journey import Change, Ending, Evidence, Hop, Probe, Sent, Sight
@@ -415,6 +416,21 @@ def test_a_destination_that_changed_after_the_last_hop_is_where_it_arrived(rule,
     assert (ending.outcome, ending.passes) == ("unanswered", (nat,))
     where = "filter DOCKER-USER, rule 2"
     assert ending.changes == (Change("DNAT", "destination", "172.18.0.1:80", after, where),)
+
+
+@pytest.mark.parametrize(
+    ("rule", "to"),
+    [
+        ("-j DNAT --to-destination fd00::3", "fd00::3"),
+        ("-j DNAT --to-destination [fd00::3]:80", "fd00::3"),
+        ("-j DNAT --to-destination :8000", DB),
+        ("-j REDIRECT --to-ports 8000", DB),
+    ],
+)
+def test_what_a_rule_says_of_the_destination_is_where_the_route_is_asked_to(rule, to):
+    nat = traced("DNAT", "accept", namespace="host-a/db", text=rule)
+    last = hop("host-a/db", "eth0", "in", packet(WEB, DB))
+    assert _destination(last, (*translations(last, [nat]),)) == to
 
 
 @pytest.mark.parametrize(

@@ -99,10 +99,13 @@ def _silent(
 
 def _destination(last: Hop, changes: Sequence[Change]) -> str:
     """The address that it goes to: it may have a new one that nobody has seen it with."""
-    if changes:
-        after = changes[-1].after
-        return after.rpartition(":")[0].strip("[]") or after
-    return last.packet.flow.destination if last.packet.flow else ""
+    after = changes[-1].after if changes else ""
+    if after.startswith("["):
+        address = after[1:].partition("]")[0]
+    else:
+        address = after if after.count(":") > 1 else after.partition(":")[0]
+    # A rule may leave the address as it is, or not say it.
+    return address or (last.packet.flow.destination if last.packet.flow else "")
 
 
 def _arrived(observed: Observation, last: Hop, destination: str) -> bool:
