@@ -124,7 +124,9 @@ class Room:
     def __init__(self, path: Path) -> None:
         try:
             path.touch(mode=0o600)
-            make_private(path)
+            # SQLite makes the last two, with the first one's mode, and may leave them.
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                make_private(path.with_name(name))
             self._base = sqlite3.connect(path)
             with self._base:
                 self._base.execute("PRAGMA journal_mode=WAL")

@@ -60,6 +60,17 @@ def test_what_was_open_before_becomes_private():
     assert open_to_others(folder) == []
 
 
+def test_what_sqlite_keeps_beside_an_open_room_becomes_private():
+    path = data_dir() / "wall.sqlite"
+    first = wall.Room(path)
+    beside = [path.with_name(f"{path.name}-{it}") for it in ("wal", "shm")]
+    for it in beside:
+        it.chmod(0o644)
+    wall.Room(path)
+    assert [stat.S_IMODE(it.stat().st_mode) for it in beside] == [0o600, 0o600]
+    assert first.size() == 0
+
+
 def test_a_named_folder_with_other_things_keeps_its_mode(tmp_path, monkeypatch):
     monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path))
     (tmp_path / "web").mkdir(mode=0o755)
