@@ -87,6 +87,9 @@ class _Exec:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         self._stream.close()
+        # With TLS it is the response that keeps the socket's descriptor.
+        if response := getattr(self._stream, "_response", None):
+            response.close()
         self._api.close()
 
 

@@ -186,6 +186,7 @@ def test_tls_with_the_right_keys_and_only_with_them(box, outer, tmp_path, monkey
         stream.send(wire.FRAME.pack(wire.REQUEST, len(request)) + request)
         assert b"host-a\n" in stream.receive()
         stream.close()
+        assert stream._sock.fileno() == -1
         client.close()
         with pytest.raises(sandbox.SandboxError, match="No Docker Engine answers"):
             Daemon(f"tcp://localhost:{port}", files[0], "", "", "the test").connect()

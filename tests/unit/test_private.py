@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -42,7 +43,8 @@ def open_to_others(folder):
 def keep():
     record.learner("ada")
     record.begin("01-two-tiers", 10, START)
-    wall.Room(data_dir() / "wall.sqlite")
+    with closing(wall.Room(data_dir() / "wall.sqlite")):
+        pass
 
 
 def test_what_a_learner_did_is_private():
@@ -62,13 +64,12 @@ def test_what_was_open_before_becomes_private():
 
 def test_what_sqlite_keeps_beside_an_open_room_becomes_private():
     path = data_dir() / "wall.sqlite"
-    first = wall.Room(path)
     beside = [path.with_name(f"{path.name}-{it}") for it in ("wal", "shm")]
-    for it in beside:
-        it.chmod(0o644)
-    wall.Room(path)
-    assert [stat.S_IMODE(it.stat().st_mode) for it in beside] == [0o600, 0o600]
-    assert first.size() == 0
+    with closing(wall.Room(path)):
+        for it in beside:
+            it.chmod(0o644)
+        with closing(wall.Room(path)):
+            assert [stat.S_IMODE(it.stat().st_mode) for it in beside] == [0o600, 0o600]
 
 
 def test_a_named_folder_with_other_things_keeps_its_mode(tmp_path, monkeypatch):
