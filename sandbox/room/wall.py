@@ -125,8 +125,8 @@ class Room:
         try:
             path.touch(mode=0o600)
             # SQLite makes the last two, with the first one's mode, and may leave them.
-            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-                make_private(path.with_name(name))
+            for name in (path, f"{path}-wal", f"{path}-shm"):
+                make_private(Path(name))
             self._base = sqlite3.connect(path)
             with self._base:
                 self._base.execute("PRAGMA journal_mode=WAL")

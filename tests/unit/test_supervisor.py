@@ -168,7 +168,8 @@ class Qemu:
             order = json.loads(line)
             name = order["execute"]
             event = {"cont": "RESUME", "stop": "STOP"}.get(name)
-            if event:
+            # To stop a machine that does not run changes nothing (do_vm_stop, system/cpus.c).
+            if event and (name == "cont" or self.state == "running"):
                 self.state = {"cont": "running", "stop": "paused"}[name]
                 self._say({"event": event})
             self.asked.append(name)
