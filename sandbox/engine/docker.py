@@ -126,21 +126,19 @@ class DockerEngine(Engine):
 
     def purge(self) -> list[str]:
         """See ``Engine.purge``: the hosts' images, on the Engine of the moment."""
-        from docker.errors import DockerException
-
         if self.problem():
             return []
         try:
-            client = current().connect()
-            built = client.images.list(filters={"label": image.LABEL})
-            names = [name for found in built for name in found.tags]
-            for name in names:
-                client.images.remove(name, force=True)
-            client.close()
-        except (DockerException, OSError) as error:
+            daemon = current()
+            with contextlib.closing(daemon.connect()) as client, daemon.answering():
+                built = client.images.list(filters={"label": image.LABEL})
+                names = [name for found in built for name in found.tags]
+                for name in names:
+                    client.images.remove(name, force=True)
+        except SandboxError as error:
             raise SandboxError(
                 "Your Docker Engine kept the hosts' image.",
-                why=str(getattr(error, "explanation", "") or error),
+                why=error.why or error.what,
                 fix=f"to list it: {shell(f'docker image ls --filter label={image.LABEL}')}",
             ) from error
         return [f"the image {name}" for name in names]

@@ -230,6 +230,17 @@ def test_a_docker_that_pings_and_then_fails_is_one_message_and_the_vm_is_taken(
 
 
 @pytest.mark.parametrize(
+    "how", [it for it, (_, said) in BAD.items() if isinstance(said, bytes) and said != b"[]"]
+)
+def test_a_docker_that_fails_when_its_image_is_to_go_is_one_message(fake, monkeypatch, cache, how):
+    monkeypatch.setattr(DockerEngine, "problem", lambda _: None)
+    fake["images"] = BAD[how]
+    with pytest.raises(SandboxError, match="kept the hosts' image") as caught:
+        DockerEngine().purge()
+    assert caught.value.why
+
+
+@pytest.mark.parametrize(
     ("url", "way"), [("ssh://user@there", "ssh -NL"), ("tcp://127.0.0.1:2375", "protect-access")]
 )
 def test_the_way_around_is_in_the_message_and_in_the_doctors_advice(
