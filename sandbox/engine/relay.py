@@ -88,7 +88,8 @@ class _Exec:
             self._sock.shutdown(socket.SHUT_RDWR)
         self._stream.close()
         # With TLS it is the response that keeps the socket's descriptor.
-        if response := getattr(self._stream, "_response", None):
+        response = getattr(self._stream, "_response", None)
+        if response is not None:
             response.close()
         self._api.close()
 
