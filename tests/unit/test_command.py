@@ -153,6 +153,7 @@ def test_interrupt_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "sandbox: interrupted\n"
 
 
+@pytest.mark.usefixtures("cache")
 def test_a_drift_whose_build_fails_says_why_in_one_message(monkeypatch, capsys):
     def fail(*_arguments, **_options):
         raise SandboxError("host-a was not ready.", why="it was busy")
