@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from sandbox import labs
-from scripts import cheat_sheet, lab_notebooks
+from scripts import cheat_sheet, lab_notebooks, mutations
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sandbox"
@@ -220,6 +220,14 @@ def test_what_varies_in_lessons_is_written_as_nbval_reads_it():
     for name in kept.sections():
         re.compile(kept.get(name, "regex"))
         assert kept.get(name, "replace")
+
+
+@pytest.mark.parametrize("mutation", mutations.MUTATIONS, ids=lambda it: it.name)
+def test_each_mutation_has_its_one_place_in_the_code_and_its_tests(mutation):
+    assert (ROOT / mutation.file).read_text().count(mutation.was) == 1
+    files = {word.partition("::")[0] for word in mutation.tests.split() if "/" in word}
+    assert files
+    assert all((ROOT / file).exists() for file in files)
 
 
 @pytest.mark.exhaustive
