@@ -97,7 +97,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a snapshot of other hosts is taken for theirs", "sandbox/engine/snapshot.py",
-        "SITE, recipe.key)", "SITE)",
+        "        SITE,\n        recipe.key,\n", "        SITE,\n",
         "tests/unit/test_keys.py",
     ),
     Mutation(

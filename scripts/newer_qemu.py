@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from sandbox.command import run
 from sandbox.engine import assets, qemu, snapshot
 from sandbox.engine.vm import VMEngine
 from sandbox.errors import SandboxError
@@ -116,4 +117,5 @@ def main(suites: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["trixie", assets.packages()["suite"]]))
+    chosen = sys.argv[1:] or ["trixie", assets.packages()["suite"]]
+    sys.exit(run(lambda: main(chosen)))

@@ -1,4 +1,4 @@
-"""What single lessons call. A notebook imports from here what no other lesson needs."""
+"""Functions that only one lesson uses; its notebook imports them from here."""
 
 from sandbox.lessons.advice import choose_driver
 from sandbox.lessons.density import density

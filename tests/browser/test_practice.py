@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import expect
 
 import sandbox
-from sandbox.lessons.shop import FAULTS, look
+from sandbox.lessons.shop import FAULTS
 from tests.browser.notebook import open_lesson, run_code_cell
-from tests.hosts import ok
+from tests.hosts import ok, wrong_steps
 
 LESSON = "15-troubleshooting.ipynb"
 pytestmark = pytest.mark.engine
@@ -36,8 +36,8 @@ def test_a_fault_is_found_by_the_tree_named_and_repaired(practice, sandbox_up, t
     expect(practice.locator("table")).to_contain_text("✗")
 
     steps = sandbox.lessons.decision_tree().branches[sandbox.lessons.calls().failed]
-    [wrong] = [step for step in steps if not look(sandbox_up, step)[1]]
-    fault = next(fault for fault in FAULTS if fault.step == wrong.title)
+    [wrong] = wrong_steps(steps)
+    fault = next(fault for fault in FAULTS if fault.step == wrong)
     other = next(it for it in FAULTS if it != fault)
     answer = practice.get_by_role("button", name="That is it")
     choice.select_option(other.cause)

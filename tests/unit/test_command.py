@@ -153,14 +153,20 @@ def test_interrupt_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "sandbox: interrupted\n"
 
 
-def test_a_drift_whose_build_fails_says_why_in_one_message(monkeypatch, capsys):
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(
+    ("script", "build"),
+    [("drift", "sandbox.engine.vm.VMEngine.build"), ("newer_qemu", "sandbox.engine.assets.base")],
+)
+def test_a_script_whose_build_fails_says_why_in_one_message(monkeypatch, capsys, script, build):
     def fail(*_arguments, **_options):
         raise SandboxError("host-a was not ready.", why="it was busy")
 
-    monkeypatch.setattr("sandbox.engine.vm.VMEngine.build", fail)
+    monkeypatch.setattr(build, fail)
+    monkeypatch.setattr("sys.argv", [script])
     # A developer's last drift stays.
     monkeypatch.setattr("shutil.rmtree", lambda *_arguments, **_options: None)
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path("scripts/drift.py", run_name="__main__")
+        runpy.run_path(f"scripts/{script}.py", run_name="__main__")
     assert ended.value.code == 1
     assert capsys.readouterr().err == "sandbox: host-a was not ready.\nWhy: it was busy\n"

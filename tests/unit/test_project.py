@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+import sandbox
 from sandbox import labs
-from scripts import cheat_sheet, lab_notebooks
+from scripts import cheat_sheet, lab_notebooks, mutations
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sandbox"
@@ -36,6 +37,7 @@ LAYERS = [
 ]
 MAY_IMPORT_DOCKER = {"engine", "hosts"}
 NOTEBOOKS = sorted(ROOT.glob("lessons/*.ipynb"))
+ALL_NOTEBOOKS = [*NOTEBOOKS, *sorted(ROOT.glob("labs/*/*.ipynb"))]
 
 
 def room(module):
@@ -197,6 +199,38 @@ def test_every_file_that_a_text_names_is_there():
     assert not wrong
 
 
+def test_every_call_that_a_text_names_works_after_import_sandbox():
+    """In documents, in the cells of notebooks, and in what labs say."""
+    public = {*sandbox.__all__, *(f"lessons.{name}" for name in sandbox.lessons.__all__)}
+    documents = (
+        path for part in (".", "lessons", "labs", "binder") for path in ROOT.glob(f"{part}/*.md")
+    )
+    texts = {path: path.read_text(encoding="utf-8") for path in documents}
+    for path in ALL_NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        texts[path] = "\n".join("".join(cell["source"]) for cell in cells)
+    for path in ROOT.glob("labs/*/*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        texts[path] = "\n".join(str(it.value) for it in nodes if isinstance(it, ast.Constant))
+    named = [
+        (path.name, name)
+        for path, text in texts.items()
+        for name in re.findall(r"\bsandbox\.([\w.]+)\(", text)
+    ]
+    assert len(named) > 100
+    assert not [f"{path} names sandbox.{name}()" for path, name in named if name not in public]
+
+
+@pytest.mark.parametrize("path", ALL_NOTEBOOKS, ids=lambda p: p.stem)
+def test_what_a_cell_imports_of_the_course_is_there(path):
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and not source.startswith("%%"):
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.ImportFrom) and node.module.startswith("sandbox"):
+                    exec(ast.unparse(node), {})
+
+
 def test_the_cheat_sheet_is_the_table_of_lesson_08():
     assert (ROOT / "lessons/cheat-sheet.md").read_text(encoding="utf-8") == cheat_sheet.page()
 
@@ -220,6 +254,14 @@ def test_what_varies_in_lessons_is_written_as_nbval_reads_it():
     for name in kept.sections():
         re.compile(kept.get(name, "regex"))
         assert kept.get(name, "replace")
+
+
+@pytest.mark.parametrize("mutation", mutations.MUTATIONS, ids=lambda it: it.name)
+def test_each_mutation_has_its_one_place_in_the_code_and_its_tests(mutation):
+    assert (ROOT / mutation.file).read_text().count(mutation.was) == 1
+    files = {word.partition("::")[0] for word in mutation.tests.split() if "/" in word}
+    assert files
+    assert all((ROOT / file).exists() for file in files)
 
 
 @pytest.mark.exhaustive

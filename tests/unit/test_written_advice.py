@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import operator
 import re
 import shlex
 import sys
@@ -97,11 +98,13 @@ def test_what_is_the_same_in_both_places_is_in_the_language_of_neither():
 def test_calls_in_advice_are_calls_of_the_course():
     said = [said for _, said in strings()]
     said += [text(args[0]) for _, name, args, _ in uses() if name == "advice"]
-    found = [it for said_here in said for it in re.findall(r"\bsandbox\.\w+\([^()]*\)", said_here)]
+    call = r"\bsandbox(?:\.\w+)+\([^()]*\)"
+    found = [it for said_here in said for it in re.findall(call, said_here)]
     assert len(found) > 10
+    assert any(call.startswith("sandbox.lessons.") for call in found)
     for call in found:
         name = call.partition("(")[0].removeprefix("sandbox.")
-        takes(getattr(sandbox, name), call)
+        takes(operator.attrgetter(name)(sandbox), call)
 
 
 def test_commands_in_advice_are_commands_of_the_course(capsys):

@@ -1,4 +1,4 @@
-"""What the Engine does not do, and which part of the request is at fault."""
+"""Requests that the Engine refuses, and which field of them is at fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A host's virtual machine: on which network it starts, a command in it, its end."""
+"""A host's virtual machine: start it on a network, run a command in it, stop it."""
 
 from __future__ import annotations
 
