@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["SETTINGS", "Setting", "given", "read"]
+__all__ = ["PASSWORD", "SETTINGS", "Setting", "given", "read"]
 
 
 def _seconds(value: str) -> bool:
@@ -96,8 +96,8 @@ _TABLE = (
     Setting("NB_USER", _ACCOUNT, told=False),
 )  # fmt: skip
 SETTINGS = {setting.name: setting for setting in _TABLE}
-# What a URL has before its host is a name and a password.
-_SECRET = re.compile(r"(://)[^\s/@]+@")
+# The name and password that a URL has before its host; a password may have an @ too.
+PASSWORD = re.compile(r"(://)[^\s/\"']+@")
 
 
 def read(name: str) -> str:
@@ -111,7 +111,7 @@ def read(name: str) -> str:
 def given() -> dict[str, str]:
     """Those that are set and told, with their values; a secret in one is left out."""
     return {
-        name: _SECRET.sub(r"\1[secret]@", read(name))
+        name: PASSWORD.sub(r"\1[secret]@", read(name))
         for name, setting in SETTINGS.items()
         if setting.told and read(name)
     }
