@@ -86,7 +86,7 @@ lint: .venv/ready ## Check format, style and types
 	$(RUN) -m mypy
 	.venv/bin/hadolint binder/Dockerfile
 	.venv/bin/oxlint --deny-warnings sandbox/views/frontend
-	$(if $(shell command -v .venv/bin/shellcheck),.venv/bin/shellcheck $(SHELL_SCRIPTS) scripts/terminal.bashrc)
+	! test -x .venv/bin/shellcheck || .venv/bin/shellcheck $(SHELL_SCRIPTS) scripts/terminal.bashrc
 
 outputs: setup ## Run LESSON=lessons/01-… (or all) and store the outputs
 	$(RUN) scripts/store_outputs.py $(LESSON)

@@ -94,7 +94,7 @@ def chosen(name: str, *, among: Collection[str] = ()) -> str:
     takes, example, fits = known.takes, known.example, known.fits
     if among:
         *others, example = among
-        takes, fits = f"one of {', '.join(others)} and {example}", among.__contains__
+        takes, fits = f"{', '.join(others)} or {example}", among.__contains__
     if value and takes and not fits(value):
         raise SandboxError(
             f"{name} is {value!r}.",

@@ -55,7 +55,7 @@ NOBODYS = {
 }
 
 _PATTERNS = (
-    (re.compile(r"(://)[^\s/@]+@"), r"\1[secret]@"),
+    (settings.PASSWORD, r"\1[secret]@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 [secret]"),
     (
         re.compile(

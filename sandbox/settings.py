@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["SETTINGS", "Setting", "given", "read"]
+__all__ = ["PASSWORD", "SETTINGS", "Setting", "given", "read"]
 
 
 def _seconds(value: str) -> bool:
@@ -26,7 +26,7 @@ class Setting:
     """An environment variable.
 
     purpose: what it is for; default: what holds if it is not set. Both are Markdown.
-    takes: what its value has to be, to follow "has to be"; "" if anything does.
+    takes: what its value has to be, to follow "has to be"; "" for anything.
     fits: whether a value is that.  example: one that is.
     told: whether ``doctor`` tells it where it is set. What every account has is not told.
     """
@@ -45,47 +45,50 @@ _HUB = "set by a JupyterHub that runs the wall as its service: "
 _TABLE = (
     Setting(
         "SANDBOX_ENGINE", "where the hosts run: `docker` or `vm`",
-        "a Docker that answers, else the VM",
+        "your Docker if it is running, otherwise the VM",
     ),
-    Setting("SANDBOX_ID", "the sandbox that is meant where none is named", "`default`"),
+    Setting("SANDBOX_ID", "the sandbox to use if you name none", "`default`"),
     Setting(
-        "SANDBOX_ACCELERATOR", "how the VM runs: `kvm` or `tcg`", "KVM where it works",
-        takes="one of kvm and tcg", fits=("kvm", "tcg").__contains__, example="tcg",
+        "SANDBOX_ACCELERATOR", "how the VM runs: `kvm` or `tcg`", "KVM if it works",
+        takes="kvm or tcg", fits=("kvm", "tcg").__contains__, example="tcg",
     ),
     Setting(
-        "SANDBOX_IDLE_SECONDS", "seconds without use until the VM is paused, 0 for never", "120",
+        "SANDBOX_IDLE_SECONDS", "idle seconds before the VM pauses, 0 for never", "120",
         takes="a number of seconds, 0 for never", fits=_seconds, example="120",
     ),
     Setting(
         "WIRE_BY_WIRE_CACHE",
-        "the folder in which the course makes its own for all that can be built again",
+        "the folder in which the course makes a folder for what it can rebuild",
         "the account's cache folder",
     ),
     Setting(
-        "WIRE_BY_WIRE_DATA", "the folder of what a learner has done",
+        "WIRE_BY_WIRE_DATA", "the folder for your progress",
         "`wire-by-wire` in the account's data folder",
     ),
     Setting(
-        "WIRE_BY_WIRE_HOSTS", "a folder with the packed hosts, which are then not built here",
+        "WIRE_BY_WIRE_HOSTS", "a folder with packed hosts, to use instead of building them here",
         "the hosts are built",
     ),
     Setting(
-        "WIRE_BY_WIRE_UNSEEN", "set by the course in programs of its own that run beside a sandbox"
+        "WIRE_BY_WIRE_UNSEEN", "set by the course for its own programs that run beside a sandbox"
     ),
     Setting("XDG_CACHE_HOME", "the account's cache folder on Linux", "`~/.cache`"),
     Setting("XDG_DATA_HOME", "the account's data folder on Linux", "`~/.local/share`"),
-    Setting("XDG_RUNTIME_DIR", "the folder of the sandboxes' sockets", "the temporary folder"),
+    Setting("XDG_RUNTIME_DIR", "the folder for the sandboxes' sockets", "the temporary folder"),
     Setting("TMPDIR", "the temporary folder", "`/tmp`"),
     Setting("DOCKER_HOST", "the Docker to use, as for the `docker` command", "`DOCKER_CONTEXT`"),
-    Setting("DOCKER_CONTEXT", "the same, by the name of a context", "the one that is chosen"),
-    Setting("DOCKER_TLS_VERIFY", "whether that Docker is asked by TLS", "no"),
-    Setting("DOCKER_CERT_PATH", "the folder of the keys for it", "`~/.docker`"),
+    Setting("DOCKER_CONTEXT", "the same, by the name of a context", "the current context"),
+    Setting("DOCKER_TLS_VERIFY", "whether to reach that Docker over TLS", "no"),
+    Setting("DOCKER_CERT_PATH", "the folder with the certificates and key for it", "`~/.docker`"),
     Setting("JUPYTERHUB_SERVICE_NAME", f"{_HUB}its name"),
-    Setting("JUPYTERHUB_SERVICE_PREFIX", f"{_HUB}the path that it answers at", "`/`"),
+    Setting("JUPYTERHUB_SERVICE_PREFIX", f"{_HUB}the path it serves", "`/`"),
     Setting("JUPYTERHUB_SERVICE_URL", f"{_HUB}where it listens", "`--host` and `--port`"),
-    Setting("JPY_SESSION_NAME", "set by JupyterLab: the notebook, to keep its start", told=False),
+    Setting(
+        "JPY_SESSION_NAME", "set by JupyterLab: the notebook, to record when you started it",
+        told=False,
+    ),
     Setting("HOME", "the account's own folder", told=False),
-    Setting("TERM", "the terminal of a shell on a host", "`xterm`", told=False),
+    Setting("TERM", "the terminal type of a shell on a host", "`xterm`", told=False),
     Setting("USER", _ACCOUNT, told=False),
     Setting("LOGNAME", _ACCOUNT, told=False),
     Setting("SUDO_USER", _ACCOUNT, told=False),
@@ -93,8 +96,8 @@ _TABLE = (
     Setting("NB_USER", _ACCOUNT, told=False),
 )  # fmt: skip
 SETTINGS = {setting.name: setting for setting in _TABLE}
-# What a URL has before its host is a name and a password.
-_SECRET = re.compile(r"(://)[^\s/@]+@")
+# The name and password that a URL has before its host; a password may have an @ too.
+PASSWORD = re.compile(r"(://)[^\s/\"']+@")
 
 
 def read(name: str) -> str:
@@ -108,7 +111,7 @@ def read(name: str) -> str:
 def given() -> dict[str, str]:
     """Those that are set and told, with their values; a secret in one is left out."""
     return {
-        name: _SECRET.sub(r"\1[secret]@", read(name))
+        name: PASSWORD.sub(r"\1[secret]@", read(name))
         for name, setting in SETTINGS.items()
         if setting.told and read(name)
     }

@@ -145,10 +145,10 @@ def reason(engine: Engine, reports: dict[str, Report]) -> str:
         return f"SANDBOX_ENGINE={engine.name}"
     names = [*ENGINES]
     before = [reports[name].problem for name in names[: names.index(engine.name)]]
-    if not before:
-        return reports[engine.name].why
     problems = [problem for problem in before if problem]
-    return _clauses(problems) if problems == before else "the sandbox runs on it already"
+    if reports[engine.name].problem or problems != before:
+        return "the sandbox runs on it already"
+    return _clauses(problems) or reports[engine.name].why
 
 
 def _clauses(problems: list[SandboxError]) -> str:

@@ -66,11 +66,8 @@ class DockerEngine(Engine):
     def build(self, recipe: Recipe, steps: Steps) -> str:
         """See ``Engine.build``: the hosts' image, on that Engine."""
         daemon = current()
-        client = daemon.connect()
-        with daemon.answering():
-            reference = image.ensure(client, steps)
-        client.close()
-        return f"the image {reference}"
+        with contextlib.closing(daemon.connect()) as client, daemon.answering():
+            return f"the image {image.ensure(client, steps)}"
 
     def start(
         self, sandbox_id: str, recipe: Recipe, *, internet: bool, steps: Steps
@@ -87,8 +84,6 @@ class DockerEngine(Engine):
     def remove(self, sandbox_id: str) -> None:
         """See ``Engine.remove``. Raises SandboxError if the sandbox's Engine does not answer or
         keeps something; the record of it stays, to try again with."""
-        from docker.errors import DockerException
-
         record = _record(sandbox_id)
         if not record.exists():
             return
@@ -97,18 +92,14 @@ class DockerEngine(Engine):
         try:
             if daemon is None:
                 raise SandboxError(f"{record} does not say which Docker that was.")
-            client = daemon.connect()
-            _remove_all(client, sandbox_id)
-            client.close()
-        except (SandboxError, DockerException, OSError) as error:
+            with contextlib.closing(daemon.connect()) as client, daemon.answering():
+                _remove_all(client, sandbox_id)
+        except SandboxError as error:
             label = f"label={LABEL}={sandbox_id}"
-            why = " ".join(
-                filter(None, (getattr(error, "what", str(error)), getattr(error, "why", "")))
-            )
             raise SandboxError(
                 f"The sandbox {sandbox_id!r} may have left containers, networks and volumes on "
                 f"{f'the Docker Engine at {daemon.url}' if daemon else 'a Docker Engine'}.",
-                why=why,
+                why=f"{error.what} {error.why}".strip(),
                 fix=f"start that Engine, then: {written('down', sandbox_id)}\n"
                 "Or remove them there yourself, in a terminal:\n"
                 f"  docker rm -fv $(docker ps -aq --filter {label})\n"
@@ -149,14 +140,11 @@ class DockerEngine(Engine):
         if daemon is None:
             return None
         try:
-            client = daemon.connect()
-            with daemon.answering():
+            with contextlib.closing(daemon.connect()) as client, daemon.answering():
                 found = _containers(client, sandbox_id)
-                state = _state(sandbox_id, client, found) if found else None
+                return _state(sandbox_id, client, found) if found else None
         except SandboxError:
             return None
-        client.close()
-        return state
 
     def host_url(self, sandbox_id: str, host: str) -> str:
         """See ``Engine.host_url``."""
@@ -183,34 +171,32 @@ class DockerEngine(Engine):
                 _require_answer(sandbox_id, daemon)
                 daemon = None
             daemon = daemon or current()
-            client = daemon.connect()
-            with daemon.answering():
-                found = _containers(client, sandbox_id)
-            matches = _matches(found, labels, recipe.hosts)
-            if found and not (fresh or matches):
-                client.close()
-                raise OtherSandbox(_stopped(found))
-            if not matches or fresh:
-                _save(sandbox_id, daemon, recipe.hosts)
-                _end_relay(sandbox_id)
-                with _named(client, sandbox_id, recipe.lan):
-                    _remove_all(client, sandbox_id)
-                    reference = image.ensure(client, steps)
-                    site = Site(
-                        _scope(sandbox_id),
-                        labels,
-                        reference,
-                        closed=not internet,
-                        gateway_dns=not internet,
-                    )
-                    steps.begin("Bringing up the hosts")
-                    recipe.prepare(client, site, steps)
-            else:
-                recipe.await_ready(client, Site(_scope(sandbox_id), labels, image.reference()))
-            _relay(sandbox_id)
-            state = _state(sandbox_id, client, _containers(client, sandbox_id))
-            client.close()
-        return state
+            with contextlib.closing(daemon.connect()) as client:
+                with daemon.answering():
+                    found = _containers(client, sandbox_id)
+                matches = _matches(found, labels, recipe.hosts)
+                if found and not (fresh or matches):
+                    raise OtherSandbox(_stopped(found))
+                if not matches or fresh:
+                    _save(sandbox_id, daemon, recipe.hosts)
+                    _end_relay(sandbox_id)
+                    with _named(client, sandbox_id, recipe.lan):
+                        _remove_all(client, sandbox_id)
+                        reference = image.ensure(client, steps)
+                        site = Site(
+                            _scope(sandbox_id),
+                            labels,
+                            reference,
+                            closed=not internet,
+                            gateway_dns=not internet,
+                        )
+                        steps.begin("Bringing up the hosts")
+                        recipe.prepare(client, site, steps)
+                else:
+                    recipe.await_ready(client, Site(_scope(sandbox_id), labels, image.reference()))
+                _relay(sandbox_id)
+                with daemon.answering():
+                    return _state(sandbox_id, client, _containers(client, sandbox_id))
 
 
 def _require_linux(daemon: Daemon, info: dict[str, Any]) -> None:
@@ -229,12 +215,10 @@ def _facts() -> dict[str, Any]:
     daemon = current()
     info = daemon.usable()
     _require_linux(daemon, info)
-    client = daemon.connect()
     privileged = f"not tried: the hosts' image is not built yet ({course('build')})"
-    with daemon.answering():
+    with contextlib.closing(daemon.connect()) as client, daemon.answering():
         if image.present(client):
             privileged = _try_privileged(client)
-    client.close()
     return {
         "works": True,
         "why": f"answers at {daemon.url} (from {daemon.origin})",

@@ -153,8 +153,6 @@ def up(
     be replaced: it has fewer hosts, the other ``internet``, or was started by another version of
     the course. It then goes on as it is.
     """
-    from sandbox.hosts import plan
-
     sandbox_id = _checked(id)
     needs = capabilities.checked(needs)
     shown = steps or best()

@@ -14,10 +14,11 @@ from typing import ClassVar
 import pytest
 
 import sandbox
-from sandbox.engine import assets, daemon, image, kuryr
+from sandbox.engine import assets, daemon, docker, image, kuryr
 from sandbox.engine.choose import choose
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import SandboxError
+from sandbox.paths import state_dir
 from sandbox.status import doctor
 
 
@@ -229,9 +230,22 @@ def test_a_docker_that_pings_and_then_fails_is_one_message_and_the_vm_is_taken(
     assert "SANDBOX_ENGINE=vm" in caught.value.fix
 
 
-@pytest.mark.parametrize(
-    "how", [it for it, (_, said) in BAD.items() if isinstance(said, bytes) and said != b"[]"]
-)
+AT_ONCE = [it for it, (_, said) in BAD.items() if isinstance(said, bytes) and said != b"[]"]
+
+
+@pytest.mark.parametrize("how", AT_ONCE)
+def test_a_docker_that_fails_when_hosts_are_to_go_is_one_message(fake, sockets, how):
+    saved = daemon.current()
+    state_dir("mine").mkdir(parents=True)
+    docker._save("mine", saved, ("host-a",))
+    fake["containers"] = BAD[how]
+    with pytest.raises(SandboxError, match="may have left containers") as caught:
+        DockerEngine().remove("mine")
+    assert caught.value.why
+    assert docker._saved("mine") == saved
+
+
+@pytest.mark.parametrize("how", AT_ONCE)
 def test_a_docker_that_fails_when_its_image_is_to_go_is_one_message(fake, monkeypatch, cache, how):
     monkeypatch.setattr(DockerEngine, "problem", lambda _: None)
     fake["images"] = BAD[how]

@@ -23,7 +23,7 @@ def ada(tmp_path, monkeypatch, cache):
     monkeypatch.setenv("WIRE_BY_WIRE_CACHE", str(home / "cache"))
     monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(home / "data"))
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "s3cret-of-the-hub")
-    monkeypatch.setenv("DOCKER_HOST", "tcp://ada:hunter22@10.1.2.3:2375")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://ada:hunter@22x@10.1.2.3:2375")
     monkeypatch.setenv("SANDBOX_ENGINE", "vm")
     monkeypatch.setattr(report.getpass, "getuser", lambda: "ada")
     monkeypatch.setattr(report.socket, "gethostname", lambda: "engine-room.lan")
@@ -44,7 +44,8 @@ PRIVATE = [
     "engine-room",
     "lovelace",
     "s3cret",
-    "hunter22",
+    "hunter",
+    "22x",
     "10.1.2.3",
     "adas-own",
     TOKEN,

@@ -100,7 +100,7 @@ def test_a_bad_id_is_one_message(name):
 
 def test_an_unknown_engine_is_one_message(monkeypatch):
     monkeypatch.setenv("SANDBOX_ENGINE", "podman")
-    with pytest.raises(SandboxError, match="docker and vm"):
+    with pytest.raises(SandboxError, match="docker or vm"):
         sandbox.up(id="none-such")
 
 

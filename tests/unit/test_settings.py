@@ -87,7 +87,7 @@ def test_doctor_tells_what_is_set_and_no_secret(cache, monkeypatch, capsys):
         if name not in ("HOME", "TMPDIR", "WIRE_BY_WIRE_CACHE", "SANDBOX_ID"):
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SANDBOX_ENGINE", "vm")
-    monkeypatch.setenv("DOCKER_HOST", "tcp://ada:hunter22@10.1.2.3:2375")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://ada:hunter@22@10.1.2.3:2375")
     told = settings.given()
     assert {*told} == {
         "SANDBOX_ENGINE",
