@@ -47,6 +47,8 @@ __all__ = [
 
 # One more for every field that is added: a course writes only those that it knows.
 VERSION = 1
+# More than any count that is kept, and any time in seconds.
+LARGEST = 10**11
 _LESSON = re.compile(r"lessons/(\d\d-[a-z0-9-]+)\.ipynb")
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -326,18 +328,32 @@ def restore(file: Path) -> None:
 
 def as_text(kept: Record) -> str:
     """The file's text: JSON, ``{"version": 1, "learner": "…", "lessons": {name: {…}}, "labs":
-    {name: {…}}}`` and, if there is any wall, ``"share": {…, "left": [{…}]}``."""
+    {name: {…}}}`` and, if there is any wall, ``"share": {…, "left": [{…}]}``.
+
+    Raises SandboxError for text that UTF-8 cannot hold.
+    """
     parts = asdict(kept)
     share, left = parts.pop("share"), parts.pop("left")
     if share or left:
         parts["share"] = {**(share or {}), "left": left}
-    return json.dumps({"version": VERSION, **parts}, indent=2, ensure_ascii=False)
+    text = json.dumps({"version": VERSION, **parts}, indent=2, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SandboxError(
+            "What you wrote cannot be kept.",
+            why=f"{text[error.start]!a} is only half of a character",
+            fix="Write it again without that.",
+        ) from error
+    return text
 
 
 def _read(file: Path, fix: str) -> Record:
     """Raises FileNotFoundError, and SandboxError with that fix if it is not one of ours."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
+        # JSON can escape half of a character, which could not be written again.
+        json.dumps(found, ensure_ascii=False).encode()
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -408,11 +424,19 @@ def _value(row: _Json, name: str, kind: type[_T], default: _T) -> _T:
 
 def _seconds(row: _Json, name: str, default: float) -> float:
     found = row.get(name, default)
-    # JSON has one kind of number.
-    return found if isinstance(found, int) else _checked(name, found, float)
+    # JSON has one kind of number. A clock that was set back made some less than 0.
+    if isinstance(found, int) and not isinstance(found, bool) and abs(found) <= LARGEST:
+        found = float(found)
+    return _checked(name, found, float)
 
 
 def _checked(name: str, found: object, kind: type[_T]) -> _T:
-    if not isinstance(found, kind):
+    least = 0 if kind is int else -LARGEST
+    if (
+        not isinstance(found, kind)
+        # Python's bool is an int; JSON's is not.
+        or (isinstance(found, bool) and kind is not bool)
+        or (isinstance(found, int | float) and not least <= found <= LARGEST)
+    ):
         raise ValueError(f"{name} is {reprlib.repr(found)}")
     return found

@@ -115,6 +115,8 @@ def share_progress(url: str, token: str, name: str = "") -> str:
         # A learner is somebody else on every wall, so that two of them cannot be joined.
         learner = known[0].learner if known else secrets.token_hex(8)
         share = Share(url, token, learner, name)
+        # What could not be kept is not sent.
+        record.as_text(_shared(kept, share))
         try:
             _send("POST", share, asdict(summary(kept, share)))
         except urllib.error.HTTPError as error:
