@@ -220,7 +220,7 @@ def _ask(method: str, wall: Share, body: Mapping[str, object]) -> None:
 
 
 def _words(error: urllib.error.HTTPError) -> str:
-    with error, contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with error, contextlib.suppress(*_FAILURES, KeyError, TypeError, RecursionError):
         return str(json.loads(error.read(2000))["error"])
     return str(error)
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import http.client
 import http.server
+import io
 import json
 import re
 import socket
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import ClassVar
@@ -428,6 +431,17 @@ def test_a_wall_that_refuses_leaves_the_one_before(client, other):
         sandbox.share_progress(other.url, "wrong")
     assert (len(client.room()), other.room()) == (1, [])
     assert record.read().share.url == client.url
+
+
+class CutOff(io.BytesIO):
+    def read(self, size=-1):
+        raise http.client.IncompleteRead(b"")
+
+
+@pytest.mark.parametrize("body", [io.BytesIO(b"[" * 2000), io.BytesIO(b"[]"), CutOff()])
+def test_a_refusal_without_words_is_told_by_its_status(body):
+    error = urllib.error.HTTPError("https://wall", 500, "It broke", {}, body)
+    assert share._words(error) == "HTTP Error 500: It broke"
 
 
 def test_a_token_is_not_sent_on_to_where_an_address_leads():
