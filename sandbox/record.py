@@ -144,7 +144,7 @@ def answer_quiz(
 
 
 def begin_lab(kept: Record, name: str, points: int, now: float) -> Record:
-    """A lab is begun anew; the best score of earlier times stays. points: all there are."""
+    """A lab is started over; the best score of earlier times stays. points: all there are."""
     before = kept.lab(name)
     begun = LabRecord(started=now, points=points, best=before.best, done=before.done)
     return _with_lab(kept, name, begun)
@@ -294,7 +294,7 @@ def under_way() -> dict[str, LabRecord]:
 
 
 def begin(name: str, points: int, start: _Json) -> None:
-    """A lab is begun anew, see ``begin_lab``.
+    """A lab is started, or started over, see ``begin_lab``.
 
     start: how the hosts are, see ``scene.read_raw``. Raises SandboxError.
     """

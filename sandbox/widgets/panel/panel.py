@@ -1,4 +1,4 @@
-"""The panel: launch containers, make networks, try who reaches whom, and see it happen."""
+"""The panel: launch containers, create networks, test connections, and see it happen."""
 
 from __future__ import annotations
 
