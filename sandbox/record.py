@@ -235,7 +235,7 @@ def start_path(lab: str) -> Path:
 def read() -> Record:
     """All of it. Raises SandboxError if the file is not one of ours."""
     try:
-        return _read(path(), "Move it away to begin a new one.")
+        return _read(path(), "Correct it in an editor, or move it away to start a new one.")
     except FileNotFoundError:
         return Record()
 
@@ -280,7 +280,7 @@ def learner(name: str | None = None) -> str:
     if name is None and (kept := read().learner):
         return kept
     if name is not None and not isinstance(name, str):
-        raise SandboxError(f"{name!r} is no learner's name.", fix='Write it in quotes: "ada".')
+        raise SandboxError(f"{name!r} is not a learner's name.", fix='Write it in quotes: "ada".')
     chosen = secrets.token_hex(4) if name is None else name
     return change(lambda kept: replace(kept, learner=chosen)).learner
 
@@ -318,7 +318,7 @@ def begin_lesson() -> None:
 
 def restore(file: Path) -> None:
     """Take in what was kept elsewhere, see ``merge``. Raises SandboxError if it is no such file."""
-    fix = "It is to be what .save(“progress.json”) wrote."
+    fix = "Use a file that .save(“progress.json”) wrote."
     try:
         theirs = _read(file, fix)
     except FileNotFoundError as error:
@@ -362,7 +362,7 @@ def _read(file: Path, fix: str) -> Record:
     if version != VERSION:
         newer = isinstance(version, int) and version > VERSION
         raise SandboxError(
-            f"{file} is no progress of this version of the course.",
+            f"{file} is not a progress file of this version of the course.",
             why="a newer version wrote it" if newer else "",
             fix="Update the course; the file stays as it is." if newer else fix,
         )

@@ -92,20 +92,21 @@ def summary(kept: Record, share: Share) -> Report:
 
 
 def share_progress(url: str, token: str, name: str = "") -> str:
-    """Show your progress on your instructor's wall, what you did before too; ``stop_sharing``
-    ends it, and so does sharing with another wall.
+    """Show your progress on your instructor's wall, including what you did before.
 
-    url, token: as the instructor says.  name: what to call you there; "" for nobody's name.
+    ``stop_sharing`` ends it, and so does sharing with another wall.
+
+    url, token: as the instructor says.  name: what to call you there; "" for no name.
 
     Raises SandboxError if there is no wall, or it refuses your progress.
     """
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-        raise SandboxError(f"{url!r} is no address of a wall.", fix='It begins with "https://".')
+        raise SandboxError(f"{url!r} is not a wall's address.", fix='It begins with "https://".')
     if not isinstance(token, str):
-        raise SandboxError(f"{token!r} is no token.", fix="Write it in quotes.")
+        raise SandboxError(f"{token!r} is not a token.", fix="Write it in quotes.")
     if not isinstance(name, str) or len(name) > LONGEST_NAME:
         raise SandboxError(
-            f"{name!r} is no name.", fix=f"Write at most {LONGEST_NAME} characters in quotes."
+            f"{name!r} is not a name.", fix=f"Write at most {LONGEST_NAME} characters in quotes."
         )
     url = url.rstrip("/")
     with _sending:
@@ -216,7 +217,7 @@ def _ask(method: str, wall: Share, body: Mapping[str, object]) -> None:
     )
     with _opener.open(request, timeout=SECONDS) as answer:
         if json.loads(answer.read(100)) != {}:
-            raise ValueError("what answers there is no wall")
+            raise ValueError("what answers there is not a wall")
 
 
 def _words(error: urllib.error.HTTPError) -> str:

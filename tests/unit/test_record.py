@@ -161,7 +161,8 @@ def test_a_write_that_was_cut_off_leaves_the_record_of_before():
 def test_what_is_damaged_is_told_and_left_as_it_is(more, why):
     told = refused(json.dumps(OLD | more))
     assert "progress.json is not in order" in told.what
-    assert (told.why, told.fix) == (why, "Move it away to begin a new one.")
+    fix = "Correct it in an editor, or move it away to start a new one."
+    assert (told.why, told.fix) == (why, fix)
 
 
 HALF = "\ud83d"

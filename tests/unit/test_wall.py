@@ -331,13 +331,13 @@ def test_what_is_sent_holds_no_answer_and_no_learners_name():
 @pytest.mark.parametrize(
     ("url", "token", "words"),
     [
-        ("ftp://x", "t", "no address of a wall"),
-        (5, "t", "no address of a wall"),
+        ("ftp://x", "t", "not a wall's address"),
+        (5, "t", "not a wall's address"),
         ("http://127.0.0.1:9", "t", "No wall answers"),
         ("http://[", "t", "No wall answers"),
         ("http://127.0.0.1:x", "t", "No wall answers"),
         ("http://127.0.0.1:9/a b", "t", "No wall answers"),
-        ("http://127.0.0.1:9", 5, "no token"),
+        ("http://127.0.0.1:9", 5, "not a token"),
     ],
 )
 def test_a_wall_that_is_none_is_one_message(url, token, words):
@@ -350,7 +350,7 @@ def test_sharing_twice_takes_the_later_name(client):
     for name in ("Ada", "Ada L."):
         sandbox.share_progress(client.url, client.learners, name)
     assert [it["name"] for it in client.room()] == ["Ada L."]
-    with pytest.raises(sandbox.SandboxError, match="is no name"):
+    with pytest.raises(sandbox.SandboxError, match="is not a name"):
         sandbox.share_progress(client.url, client.learners, "x" * 41)
 
 
