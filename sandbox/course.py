@@ -145,8 +145,8 @@ def my_progress() -> CourseProgress:
 def restore_progress(path: str | Path) -> CourseProgress:
     """Take in what ``my_progress().save("progress.json")`` wrote elsewhere; gives all there is now.
 
-    Nothing gets less: of each lab the better score stays, of each question the better answer.
-    Raises SandboxError if it is no such file.
+    It never lowers a score: each lab keeps the better one, each question the better answer.
+    Raises SandboxError if it is not such a file.
     """
     expect(path, (str, Path), "a file's name", 'write it in quotes: "progress.json"')
     record.restore(Path(path))

@@ -47,6 +47,8 @@ __all__ = [
 
 # One more for every field that is added: a course writes only those that it knows.
 VERSION = 1
+# More than any count that is kept, and any time in seconds.
+LARGEST = 10**11
 _LESSON = re.compile(r"lessons/(\d\d-[a-z0-9-]+)\.ipynb")
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -142,7 +144,7 @@ def answer_quiz(
 
 
 def begin_lab(kept: Record, name: str, points: int, now: float) -> Record:
-    """A lab is begun anew; the best score of earlier times stays. points: all there are."""
+    """A lab is started over; the best score of earlier times stays. points: all there are."""
     before = kept.lab(name)
     begun = LabRecord(started=now, points=points, best=before.best, done=before.done)
     return _with_lab(kept, name, begun)
@@ -233,7 +235,7 @@ def start_path(lab: str) -> Path:
 def read() -> Record:
     """All of it. Raises SandboxError if the file is not one of ours."""
     try:
-        return _read(path(), "Move it away to begin a new one.")
+        return _read(path(), "Correct it in an editor, or move it away to start a new one.")
     except FileNotFoundError:
         return Record()
 
@@ -278,7 +280,7 @@ def learner(name: str | None = None) -> str:
     if name is None and (kept := read().learner):
         return kept
     if name is not None and not isinstance(name, str):
-        raise SandboxError(f"{name!r} is no learner's name.", fix='Write it in quotes: "ada".')
+        raise SandboxError(f"{name!r} is not a learner's name.", fix='Write it in quotes: "ada".')
     chosen = secrets.token_hex(4) if name is None else name
     return change(lambda kept: replace(kept, learner=chosen)).learner
 
@@ -292,7 +294,7 @@ def under_way() -> dict[str, LabRecord]:
 
 
 def begin(name: str, points: int, start: _Json) -> None:
-    """A lab is begun anew, see ``begin_lab``.
+    """A lab is started, or started over, see ``begin_lab``.
 
     start: how the hosts are, see ``scene.read_raw``. Raises SandboxError.
     """
@@ -316,7 +318,7 @@ def begin_lesson() -> None:
 
 def restore(file: Path) -> None:
     """Take in what was kept elsewhere, see ``merge``. Raises SandboxError if it is no such file."""
-    fix = "It is to be what .save(“progress.json”) wrote."
+    fix = "Use a file that .save(“progress.json”) wrote."
     try:
         theirs = _read(file, fix)
     except FileNotFoundError as error:
@@ -326,18 +328,32 @@ def restore(file: Path) -> None:
 
 def as_text(kept: Record) -> str:
     """The file's text: JSON, ``{"version": 1, "learner": "…", "lessons": {name: {…}}, "labs":
-    {name: {…}}}`` and, if there is any wall, ``"share": {…, "left": [{…}]}``."""
+    {name: {…}}}`` and, if there is any wall, ``"share": {…, "left": [{…}]}``.
+
+    Raises SandboxError for text that UTF-8 cannot hold.
+    """
     parts = asdict(kept)
     share, left = parts.pop("share"), parts.pop("left")
     if share or left:
         parts["share"] = {**(share or {}), "left": left}
-    return json.dumps({"version": VERSION, **parts}, indent=2, ensure_ascii=False)
+    text = json.dumps({"version": VERSION, **parts}, indent=2, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SandboxError(
+            "What you wrote cannot be kept.",
+            why=f"{text[error.start]!a} is only half of a character",
+            fix="Write it again without that.",
+        ) from error
+    return text
 
 
 def _read(file: Path, fix: str) -> Record:
     """Raises FileNotFoundError, and SandboxError with that fix if it is not one of ours."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
+        # JSON can escape half of a character, which could not be written again.
+        json.dumps(found, ensure_ascii=False).encode()
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -346,7 +362,7 @@ def _read(file: Path, fix: str) -> Record:
     if version != VERSION:
         newer = isinstance(version, int) and version > VERSION
         raise SandboxError(
-            f"{file} is no progress of this version of the course.",
+            f"{file} is not a progress file of this version of the course.",
             why="a newer version wrote it" if newer else "",
             fix="Update the course; the file stays as it is." if newer else fix,
         )
@@ -408,11 +424,19 @@ def _value(row: _Json, name: str, kind: type[_T], default: _T) -> _T:
 
 def _seconds(row: _Json, name: str, default: float) -> float:
     found = row.get(name, default)
-    # JSON has one kind of number.
-    return found if isinstance(found, int) else _checked(name, found, float)
+    # JSON has one kind of number. A clock that was set back made some less than 0.
+    if isinstance(found, int) and not isinstance(found, bool) and abs(found) <= LARGEST:
+        found = float(found)
+    return _checked(name, found, float)
 
 
 def _checked(name: str, found: object, kind: type[_T]) -> _T:
-    if not isinstance(found, kind):
+    least = 0 if kind is int else -LARGEST
+    if (
+        not isinstance(found, kind)
+        # Python's bool is an int; JSON's is not.
+        or (isinstance(found, bool) and kind is not bool)
+        or (isinstance(found, int | float) and not least <= found <= LARGEST)
+    ):
         raise ValueError(f"{name} is {reprlib.repr(found)}")
     return found

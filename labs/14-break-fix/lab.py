@@ -334,7 +334,7 @@ def tasks(it: Facts) -> tuple[Task, ...]:
                 "What did you try that did not help? Take it back.",
                 "sandbox.topology() marks what changed.",
                 "lab.check() lists what is not as before.",
-                "Start anew, and do the repair alone.",
+                "Start over, and do only the repair.",
             ),
         ),
     )

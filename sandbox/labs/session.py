@@ -185,7 +185,7 @@ class Session:
                 fix=f"It asks: {'; '.join(asked)}" if asked else "It has no questions.",
             )
         if not isinstance(text, str):
-            raise SandboxError(f"{text!r} is no text.", fix='Write it in quotes: "web".')
+            raise SandboxError(f"{text!r} is not text.", fix='Write it in quotes: "web".')
         record.change(record.answer, self.lab.name, question, text)
 
 

@@ -92,20 +92,21 @@ def summary(kept: Record, share: Share) -> Report:
 
 
 def share_progress(url: str, token: str, name: str = "") -> str:
-    """Show your progress on your instructor's wall, what you did before too; ``stop_sharing``
-    ends it, and so does sharing with another wall.
+    """Show your progress on your instructor's wall, including what you did before.
 
-    url, token: as the instructor says.  name: what to call you there; "" for nobody's name.
+    ``stop_sharing`` ends it, and so does sharing with another wall.
+
+    url, token: as the instructor says.  name: what to call you there; "" for no name.
 
     Raises SandboxError if there is no wall, or it refuses your progress.
     """
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-        raise SandboxError(f"{url!r} is no address of a wall.", fix='It begins with "https://".')
+        raise SandboxError(f"{url!r} is not a wall's address.", fix='It begins with "https://".')
     if not isinstance(token, str):
-        raise SandboxError(f"{token!r} is no token.", fix="Write it in quotes.")
+        raise SandboxError(f"{token!r} is not a token.", fix="Write it in quotes.")
     if not isinstance(name, str) or len(name) > LONGEST_NAME:
         raise SandboxError(
-            f"{name!r} is no name.", fix=f"Write at most {LONGEST_NAME} characters in quotes."
+            f"{name!r} is not a name.", fix=f"Write at most {LONGEST_NAME} characters in quotes."
         )
     url = url.rstrip("/")
     with _sending:
@@ -115,6 +116,8 @@ def share_progress(url: str, token: str, name: str = "") -> str:
         # A learner is somebody else on every wall, so that two of them cannot be joined.
         learner = known[0].learner if known else secrets.token_hex(8)
         share = Share(url, token, learner, name)
+        # What could not be kept is not sent.
+        record.as_text(_shared(kept, share))
         try:
             _send("POST", share, asdict(summary(kept, share)))
         except urllib.error.HTTPError as error:
@@ -214,11 +217,11 @@ def _ask(method: str, wall: Share, body: Mapping[str, object]) -> None:
     )
     with _opener.open(request, timeout=SECONDS) as answer:
         if json.loads(answer.read(100)) != {}:
-            raise ValueError("what answers there is no wall")
+            raise ValueError("what answers there is not a wall")
 
 
 def _words(error: urllib.error.HTTPError) -> str:
-    with error, contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with error, contextlib.suppress(*_FAILURES, KeyError, TypeError, RecursionError):
         return str(json.loads(error.read(2000))["error"])
     return str(error)
 

@@ -124,28 +124,34 @@ class Room:
     def __init__(self, path: Path) -> None:
         try:
             path.touch(mode=0o600)
-            # SQLite makes the last two, with the first one's mode, and may leave them.
-            for name in (path, f"{path}-wal", f"{path}-shm"):
-                make_private(Path(name))
-            self._base = sqlite3.connect(path)
-            with self._base:
+            with contextlib.ExitStack() as on_failure:
+                self._base = on_failure.enter_context(contextlib.closing(sqlite3.connect(path)))
                 self._base.execute("PRAGMA journal_mode=WAL")
-                self._base.executescript(
-                    "CREATE TABLE IF NOT EXISTS token (role TEXT PRIMARY KEY, value TEXT);"
-                    "CREATE TABLE IF NOT EXISTS learner (id TEXT PRIMARY KEY, report TEXT,"
-                    " seen REAL, item TEXT, since REAL);"
-                )
-                for role in ROLES:
-                    self._base.execute(
-                        "INSERT OR IGNORE INTO token VALUES (?, ?)",
-                        (role, secrets.token_urlsafe(16)),
-                    )
+                # Not before: what is no database may be anybody's file or folder. SQLite makes
+                # the last two, with the first one's mode, and may leave them.
+                for name in (path, f"{path}-wal", f"{path}-shm"):
+                    make_private(Path(name))
+                self._prepare()
+                on_failure.pop_all()
         except (OSError, sqlite3.Error) as error:
             raise SandboxError(
                 f"The room cannot be kept in {path}.",
                 why=str(error),
                 fix=f"Name another file: {course('wall --file FILE')}",
             ) from error
+
+    def _prepare(self) -> None:
+        with self._base:
+            self._base.executescript(
+                "CREATE TABLE IF NOT EXISTS token (role TEXT PRIMARY KEY, value TEXT);"
+                "CREATE TABLE IF NOT EXISTS learner (id TEXT PRIMARY KEY, report TEXT,"
+                " seen REAL, item TEXT, since REAL);"
+            )
+            for role in ROLES:
+                self._base.execute(
+                    "INSERT OR IGNORE INTO token VALUES (?, ?)",
+                    (role, secrets.token_urlsafe(16)),
+                )
 
     def token(self, role: str) -> str:
         """The token of the ``instructor``, or of all ``learners``."""

@@ -45,12 +45,13 @@ class Worker(Box):
 
     def __init__(self) -> None:
         super().__init__()
-        self._busy = False
+        self._busy = self._closed = False
         self._pool = ThreadPoolExecutor(1)
         self._message = widgets.HTML()
 
     def close(self) -> None:
         """Remove the widgets; what was begun comes to its end."""
+        self._closed = True
         self._pool.shutdown(wait=False)
         super().close()
 
@@ -64,8 +65,9 @@ class Worker(Box):
         return button
 
     def _start(self, act: Callable[[], None]) -> None:
-        # Clicks wait in the kernel while a cell runs; only the first of them counts.
-        if not self._busy:
+        # Clicks wait in the kernel while a cell runs, one that closes this perhaps; only the
+        # first of them counts.
+        if not (self._busy or self._closed):
             self._busy = True
             self._attempt(self._enable)
             self._pool.submit(self._work, act)

@@ -33,7 +33,7 @@ class LabPanel(Worker):
         self._session, lab = session, session.lab
         self._started = bool(record.read().lab(lab.name).started)
         self._start_button = self._button(
-            "Start anew" if self._started else "Start",
+            "Start over" if self._started else "Start",
             self._on_start,
             "puts the hosts back as new and builds the scenario",
         )
@@ -89,7 +89,7 @@ class LabPanel(Worker):
         self.add_class("wire-by-wire-lab")
         self._tell_costs()
         self._say(
-            "The scenario was set up before; go on, or start anew."
+            "The scenario was set up before; go on, or start over."
             if self._started
             else "Press “Start”. It puts the hosts back as new, and builds the scenario."
         )
@@ -128,14 +128,14 @@ class LabPanel(Worker):
             self._picture = None
         self._session.start(steps=_Said(self._say))
         self._started = True
-        self._start_button.description = "Start anew"
+        self._start_button.description = "Start over"
         for field in self._answers:
             field.value = ""
         self._tell_costs()
         self._say("It is set up. Work in cells with %%host, or in a terminal; then press “Check”.")
 
     def _on_answer(self, question: str, change: dict[str, str]) -> None:
-        # An answer of a cell stands until another is written here.
+        # An answer given in a cell counts until another is written here.
         if change["new"]:
             try:
                 self._session.answer(question, change["new"])

@@ -32,7 +32,7 @@ class Practice(Worker):
         self._left: list[Fault] = []
         self._tries = self._rounds = self._at_first_try = 0
         self._calls = widgets.HTML()
-        self._break = self._button("Break something", self._on_break, "in a shop opened anew")
+        self._break = self._button("Break something", self._on_break, "opens the shop again first")
         self._again = self._button("Call again", self._on_call, "make the four calls")
         self._guess = widgets.Dropdown(
             options=[("…", ""), *((fault.cause, fault.name) for fault in FAULTS)],

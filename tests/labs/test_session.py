@@ -17,7 +17,7 @@ def session(sandbox_up):
     return sandbox.lab(LAB, "ada")
 
 
-def test_a_lab_is_started_done_checked_and_begun_anew(session):
+def test_a_lab_is_started_done_checked_and_started_over(session):
     session.start(steps=Quiet())
     with pytest.raises(sandbox.SandboxError, match=f"in the middle of the lab {LAB}"):
         sandbox.up(2, fresh=True)

@@ -51,6 +51,14 @@ def test_of_clicks_that_wait_only_the_first_counts(counting):
     assert counting.count == 2
 
 
+def test_a_click_that_waited_while_it_was_closed_does_nothing(counting, caplog):
+    counting.go_on.set()
+    counting.close()
+    counting.button.click()
+    assert not counting._busy and counting.count == 0
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("wrong", [SandboxError("It cannot be read."), KeyError("It")])
 def test_a_control_that_cannot_be_switched_is_told_and_the_buttons_go_on(counting, wrong):
     counting.go_on.set()

@@ -374,7 +374,7 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_graded(tmp_p
 def test_a_name_that_is_none_is_told(name):
     with pytest.raises(sandbox.SandboxError):
         sandbox.lab(name)
-    with pytest.raises(sandbox.SandboxError, match="is no learner's name"):
+    with pytest.raises(sandbox.SandboxError, match="is not a learner's name"):
         sandbox.lab(LABS[0], 5)
 
 

@@ -1,6 +1,7 @@
 """What the panel offers, of hosts that a test makes up."""
 
 import dataclasses
+import gc
 from types import SimpleNamespace
 
 import pytest
@@ -213,3 +214,24 @@ def test_a_click_that_cannot_look_at_the_hosts_says_so(panel, hosts, monkeypatch
     press(panel, "Start VM")
     assert str(error.args[0]) in panel.console.answer
     assert panel.console.failed
+
+
+def test_a_click_that_waited_while_the_panel_was_closed_does_nothing(panel, caplog):
+    (button,) = (it for it in panel._runner._buttons if it.description == "Launch")
+    panel.close()
+    button.click()
+    assert (panel.console.answered, panel.console.busy, panel.console.command) == (0, "", "")
+    assert caplog.text == ""
+
+
+def test_a_panel_that_cannot_be_made_says_why_alone(hosts, monkeypatch):
+    def fail(names=None):
+        raise SandboxError("No sandbox runs.")
+
+    monkeypatch.setattr(hosts, "snapshot", fail)
+    unheard = []
+    monkeypatch.setattr("sys.unraisablehook", unheard.append)
+    with pytest.raises(SandboxError, match="No sandbox runs"):
+        Panel(hosts)
+    gc.collect()
+    assert unheard == []

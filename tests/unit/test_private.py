@@ -72,6 +72,18 @@ def test_what_sqlite_keeps_beside_an_open_room_becomes_private():
             assert [stat.S_IMODE(it.stat().st_mode) for it in beside] == [0o600, 0o600]
 
 
+def test_what_is_no_room_keeps_its_mode(tmp_path):
+    folder, notes = tmp_path / "web", tmp_path / "notes.txt"
+    folder.mkdir(mode=0o755)
+    notes.write_text("No database. " * 100)
+    notes.chmod(0o644)
+    for path in (folder, notes):
+        before = path.stat().st_mode
+        with pytest.raises(SandboxError, match="cannot be kept"):
+            wall.Room(path)
+        assert path.stat().st_mode == before
+
+
 def test_a_named_folder_with_other_things_keeps_its_mode(tmp_path, monkeypatch):
     monkeypatch.setenv("WIRE_BY_WIRE_DATA", str(tmp_path))
     (tmp_path / "web").mkdir(mode=0o755)

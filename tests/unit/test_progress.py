@@ -44,7 +44,7 @@ def test_it_begins_with_every_lesson_and_lab_and_nothing_done():
     assert [it.notebook for it in progress.lessons] == sorted(ROOT.glob("lessons/[0-9]*.ipynb"))
     assert [it.notebook.stem for it in progress.labs] == names()
     assert all(it.notebook.exists() for it in (*progress.lessons, *progress.labs))
-    assert progress.summary == ("0 of 16 lessons begun; 0 of 1400 points of the labs earned")
+    assert progress.summary == "0 of 16 lessons begun; 0 of 1400 points of the labs earned"
     assert {it.state for it in (*progress.lessons, *progress.labs)} == {""}
     assert not record.path().exists()
 

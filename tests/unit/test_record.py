@@ -13,6 +13,7 @@ from sandbox.record import LabRecord, LessonRecord, Record, Share
 from tests.unit.records import records
 
 LAB = "01-two-tiers"
+NAN, INF = float("nan"), float("inf")
 WALL = {"url": "https://wall", "token": "t", "name": "Ada", "learner": "0" * 16}
 # Earlier versions wrote a part only once there was something to keep in it.
 OLD = {
@@ -143,6 +144,15 @@ def test_a_write_that_was_cut_off_leaves_the_record_of_before():
         ({"labs": {LAB: {"finished": 1}}}, "finished is 1"),
         ({"lessons": {"01-bridge": {"started": None}}}, "started is None"),
         ({"lessons": {"01-bridge": {"quiz": {"Which?": "yes"}}}}, "quiz is 'yes'"),
+        *(({"labs": {LAB: {"done": odd}}}, f"done is {odd}") for odd in (NAN, INF, -INF, True)),
+        *(({"labs": {LAB: {"best": odd}}}, f"best is {odd}") for odd in (-1, 1e3, True)),
+        ({"labs": {LAB: {"best": 10**400}}}, "best is 100000000000000000...0000000000000000000"),
+        (
+            {"labs": {LAB: {"started": 10**400}}},
+            "started is 100000000000000000...0000000000000000000",
+        ),
+        ({"labs": {LAB: {"hints": {"one": -5}}}}, "hints is -5"),
+        ({"lessons": {"01-bridge": {"questions": NAN}}}, "questions is nan"),
         ({"share": []}, "share is []"),
         ({"share": {"url": "https://wall"}}, "token is None"),
         ({"share": {"left": [5]}}, "left is 5"),
@@ -151,7 +161,48 @@ def test_a_write_that_was_cut_off_leaves_the_record_of_before():
 def test_what_is_damaged_is_told_and_left_as_it_is(more, why):
     told = refused(json.dumps(OLD | more))
     assert "progress.json is not in order" in told.what
-    assert (told.why, told.fix) == (why, "Move it away to begin a new one.")
+    fix = "Correct it in an editor, or move it away to start a new one."
+    assert (told.why, told.fix) == (why, fix)
+
+
+HALF = "\ud83d"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"learner": HALF},
+        {"labs": {LAB: {"answers": {"Which?": HALF}}}},
+        {"labs": {LAB: {"answers": {HALF: "web"}}}},
+        {"lessons": {HALF: {}}},
+    ],
+)
+def test_half_of_a_character_is_told_and_left_as_it_is(more):
+    assert "progress.json cannot be read" in refused(json.dumps(OLD | more)).what
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: record.change(record.answer, LAB, "Which?", HALF),
+        lambda: record.learner(HALF),
+        # No wall is asked: there is none at this address.
+        lambda: sandbox.share_progress("http://127.0.0.1:9", "token", HALF),
+    ],
+)
+def test_half_of_a_character_is_not_kept_and_what_was_kept_stays(act):
+    record.learner("ada")
+    before = record.path().read_bytes()
+    with pytest.raises(sandbox.SandboxError) as told:
+        act()
+    assert told.value.what == "What you wrote cannot be kept."
+    assert told.value.why == r"'\ud83d' is only half of a character"
+    assert record.path().read_bytes() == before
+
+
+def test_a_time_that_a_clock_set_back_made_negative_is_read():
+    written(OLD | {"labs": {LAB: {"started": 8, "done": -90.5}}})
+    assert (record.read().lab(LAB).started, record.read().lab(LAB).done) == (8.0, -90.5)
 
 
 def test_a_worse_attempt_lowers_nothing_and_undoes_nothing():

@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import http.client
 import http.server
+import io
 import json
 import re
 import socket
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import ClassVar
@@ -328,13 +331,13 @@ def test_what_is_sent_holds_no_answer_and_no_learners_name():
 @pytest.mark.parametrize(
     ("url", "token", "words"),
     [
-        ("ftp://x", "t", "no address of a wall"),
-        (5, "t", "no address of a wall"),
+        ("ftp://x", "t", "not a wall's address"),
+        (5, "t", "not a wall's address"),
         ("http://127.0.0.1:9", "t", "No wall answers"),
         ("http://[", "t", "No wall answers"),
         ("http://127.0.0.1:x", "t", "No wall answers"),
         ("http://127.0.0.1:9/a b", "t", "No wall answers"),
-        ("http://127.0.0.1:9", 5, "no token"),
+        ("http://127.0.0.1:9", 5, "not a token"),
     ],
 )
 def test_a_wall_that_is_none_is_one_message(url, token, words):
@@ -347,7 +350,7 @@ def test_sharing_twice_takes_the_later_name(client):
     for name in ("Ada", "Ada L."):
         sandbox.share_progress(client.url, client.learners, name)
     assert [it["name"] for it in client.room()] == ["Ada L."]
-    with pytest.raises(sandbox.SandboxError, match="is no name"):
+    with pytest.raises(sandbox.SandboxError, match="is not a name"):
         sandbox.share_progress(client.url, client.learners, "x" * 41)
 
 
@@ -428,6 +431,17 @@ def test_a_wall_that_refuses_leaves_the_one_before(client, other):
         sandbox.share_progress(other.url, "wrong")
     assert (len(client.room()), other.room()) == (1, [])
     assert record.read().share.url == client.url
+
+
+class CutOff(io.BytesIO):
+    def read(self, size=-1):
+        raise http.client.IncompleteRead(b"")
+
+
+@pytest.mark.parametrize("body", [io.BytesIO(b"[" * 2000), io.BytesIO(b"[]"), CutOff()])
+def test_a_refusal_without_words_is_told_by_its_status(body):
+    error = urllib.error.HTTPError("https://wall", 500, "It broke", {}, body)
+    assert share._words(error) == "HTTP Error 500: It broke"
 
 
 def test_a_token_is_not_sent_on_to_where_an_address_leads():

@@ -1,4 +1,4 @@
-"""The panel: launch containers, make networks, try who reaches whom, and see it happen."""
+"""The panel: launch containers, create networks, test connections, and see it happen."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ class Panel(Box):
     of the hosts.
     """
 
+    # What close() ends. It is called for a panel that could not be made, too.
+    _ends: tuple[Picture | Runner, ...] = ()
+
     def __init__(self, sandbox: Sandbox, *, detail: str = "simple") -> None:
         self._lock = threading.Lock()
         self._read: dict[str, HostState] = {}
@@ -39,6 +42,7 @@ class Panel(Box):
         self._picture = Picture(self._hosts, self.console, self._offer, detail=detail)
         self.topology = self._picture.topology
         self._runner = Runner(self._hosts, self.console, self._picture.look_again)
+        self._ends = (self._picture, self._runner)
         shared = (self._hosts, self._picture, self._runner, self._choose_made)
         self.containers = Containers(*shared)
         self.tabs = (self.containers, Networks(*shared), Probe(*shared), VirtualMachine(*shared))
@@ -62,8 +66,8 @@ class Panel(Box):
 
     def close(self) -> None:
         """Stop following the hosts and remove the widgets."""
-        self._picture.close()
-        self._runner.close()
+        for part in self._ends:
+            part.close()
         super().close()
 
     def _offer(self) -> None:

@@ -1,4 +1,4 @@
-"""The tab that tries who reaches whom."""
+"""The tab that tests connections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Probe(Tab):
 
     def _controls(self) -> list[widgets.Widget]:
         return [
-            heading("Who reaches whom?"),
+            heading("Test a connection"),
             self._field("container", widgets.Dropdown(options=[]), "From"),
             self._field("to", widgets.Combobox(placeholder="a name or an address"), "To"),
             self._field("port", widgets.Text(value="80"), "Port"),

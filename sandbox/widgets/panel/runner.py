@@ -43,11 +43,13 @@ class Runner:
     def __init__(self, hosts: Hosts, console: Console, after: Callable[[], None]) -> None:
         self._hosts, self.console, self._after = hosts, console, after
         self._pool = ThreadPoolExecutor(1)
+        self._closed = False
         self._buttons: list[widgets.Button] = []
         self._at_fault: list[Field] = []
 
     def close(self) -> None:
-        """What was begun comes to its end."""
+        """What was begun comes to its end; further clicks do nothing."""
+        self._closed = True
         self._pool.shutdown(wait=False)
 
     def button(
@@ -65,6 +67,9 @@ class Runner:
 
     def click(self, ask: Callable[[], Request], field: FieldOf) -> None:
         """Do what a button's click does, see there."""
+        # Clicks wait in the kernel while a cell runs, one that closes the panel perhaps.
+        if self._closed:
+            return
         while self._at_fault:
             self._at_fault.pop().say("")
         self.console.place = self.console.command = ""
