@@ -464,6 +464,15 @@ def test_what_a_rule_says_of_the_destination_is_where_the_probe_goes(rule, after
 
 
 @pytest.mark.parametrize(
+    ("to", "outcome"),
+    [("10.0.0.3-10.0.0.5:80", "lost"), ("10.0.0.3", "lost"), (":80", "dropped")],
+)
+def test_a_route_that_is_missing_for_the_old_destination_says_nothing_of_the_new(to, outcome):
+    nat = traced("DNAT", "accept", text=f"-j DNAT --to-destination {to}")
+    assert ended(ARRIVED[:2], passes=[nat], no_route=True).outcome == outcome
+
+
+@pytest.mark.parametrize(
     ("error", "why"),
     [(RST, "nothing listens on port 8000 there"), (icmp(3, 3), "no socket has port 8000 there")],
     ids=["RST", "ICMP"],
