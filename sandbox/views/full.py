@@ -73,7 +73,7 @@ def _id(host: HostState, ref: InterfaceRef | None) -> str:
         return ""
     if namespace.kind in JOINING:
         if interface.kind == "bridge" and (network := network_of(host, interface)):
-            return f"{network_id(host, network.name)}:bridge"
+            return f"{network_id(host.name, network.name)}:bridge"
         if interface.peer and _joined(host, interface):
             return f"{interface_id(interface.peer)}:peer"
     return interface_id(interface.ref)
@@ -89,7 +89,7 @@ def _unwired(host: HostState, container: Container) -> Iterator[Edge]:
     """From a container to the networks that it has no interface on, as it does not run."""
     for endpoint in endpoints(container):
         if not endpoint.interface:
-            name = network_id(host, endpoint.network)
+            name = network_id(host.name, endpoint.network)
             yield Edge(container_id(container), name, "attached")
 
 
@@ -97,7 +97,7 @@ def _namespace(host: HostState, namespace: Namespace) -> Iterator[Node | Edge]:
     if namespace.kind == "host":
         yield from _outer(host, namespace, host.name)
     elif namespace.kind == "overlay":
-        yield from _outer(host, namespace, network_id(host, short_namespace(namespace)))
+        yield from _outer(host, namespace, network_id(host.name, short_namespace(namespace)))
     else:
         yield from _inner(host, namespace)
 
@@ -111,7 +111,7 @@ def _outer(host: HostState, namespace: Namespace, group: str) -> Iterator[Node]:
         name = _id(host, interface.ref)
         if interface.kind == "bridge":
             network = network_of(host, interface)
-            own = network_id(host, network.name) if network else name
+            own = network_id(host.name, network.name) if network else name
             yield interface_node(
                 interface, id=name, kind="bridge", row="bridge", host=host.name, group=own
             )
@@ -167,7 +167,7 @@ def _slot(namespace: Namespace, ref: InterfaceRef | None) -> int:
 
 def _edges(host: HostState) -> Iterator[Edge]:
     for network in shown_networks(host):
-        name = network_id(host, network.name)
+        name = network_id(host.name, network.name)
         yield Edge(name, f"{name}:bridge", "carries")
         if parent := parent_of(network):
             yield Edge(name, interface_id(InterfaceRef(host.name, parent)), "parent")
@@ -194,6 +194,6 @@ def _wires(host: HostState, interface: Interface) -> Iterator[Edge]:
         yield Edge(name, LAN, "cable")
     if interface.parent and interface.kind != "vxlan":
         if found := endpoint_of(host, interface):
-            yield Edge(name, network_id(host, found[1].network), "attached")
+            yield Edge(name, network_id(host.name, found[1].network), "attached")
         else:
             yield Edge(name, _id(host, interface.parent), "parent")

@@ -125,7 +125,7 @@ def _host_node(host: HostState) -> Node:
 
 def _network_node(host: HostState, network: Network) -> Node:
     """Of a Docker network, with its driver where the name does not say it, and two subnets."""
-    name = network_id(host, network.name)
+    name = network_id(host.name, network.name)
     driver = network.driver if network.driver != network.name else ""
     subnets = [clip(subnet.subnet, ADDRESS) for subnet in network.subnets][:2]
     return Node(

@@ -71,7 +71,7 @@ def _endpoints(host: HostState, container: Container) -> Iterator[Node | Edge]:
     """The addresses of a container; without one, it is on the network itself."""
     owner = container_id(container)
     for slot, endpoint in enumerate(endpoints(container)):
-        network = network_id(host, endpoint.network)
+        network = network_id(host.name, endpoint.network)
         if not (address := endpoint.address or endpoint.address6):
             yield Edge(owner, network, "attached")
             continue
@@ -109,7 +109,7 @@ def _edges(host: HostState) -> Iterator[Edge]:
     yield Edge(host.name, LAN, "cable")
     for network in shown_networks(host):
         if parent := parent_of(network):
-            name = network_id(host, network.name)
+            name = network_id(host.name, network.name)
             yield Edge(name, host.name, "parent", clip(f"on {parent}"))
     for namespace in host.namespaces:
         if namespace.kind == "named":
@@ -135,7 +135,7 @@ def _plugs(host: HostState, machine: VirtualMachine) -> Iterator[Edge]:
 def _carried_id(host: HostState, interface: Interface) -> str:
     """The id of the network that an interface carries, or of the interface itself."""
     network = network_of(host, interface)
-    return network_id(host, network.name) if network else interface_id(interface.ref)
+    return network_id(host.name, network.name) if network else interface_id(interface.ref)
 
 
 def _beyond(host: HostState, interface: Interface) -> str:
@@ -151,7 +151,7 @@ def _beyond(host: HostState, interface: Interface) -> str:
 def _place(host: HostState, namespace: Namespace, interface: Interface) -> str:
     """The id of the node that an interface belongs to."""
     if namespace.kind in {"overlay", "lb"}:
-        return network_id(host, short_namespace(namespace))
+        return network_id(host.name, short_namespace(namespace))
     if namespace.kind == "host":
         bridge = interface if interface.kind == "bridge" else bridge_of(host, interface)
         return _carried_id(host, bridge) if bridge else host.name
