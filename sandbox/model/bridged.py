@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from sandbox.model.difference import DNS_CHAINS
 from sandbox.model.firewall.read import address_of, new_destination, option
 from sandbox.model.firewall.words import describe
+from sandbox.model.networks import namespace_beyond, peer_of
 from sandbox.model.state import HostState, Interface, Namespace, Rule
 
 __all__ = ["BridgedNetwork", "VethPair", "bridged", "parts"]
@@ -97,16 +98,11 @@ def bridged(host: HostState, name: str) -> BridgedNetwork | None:
 
 
 def _veths(host: HostState, own: Namespace, bridge: Interface) -> list[VethPair]:
-    inside = {
-        interface.ref: (namespace, interface)
-        for namespace in host.namespaces
-        for interface in namespace.interfaces
-    }
     veths = []
     for port in own.interfaces:
-        if port.master != bridge.name or port.peer not in inside:
+        end, namespace = peer_of(host, port), namespace_beyond(host, port)
+        if port.master != bridge.name or end is None or namespace is None:
             continue
-        namespace, end = inside[port.peer]
         gateway = next(
             (
                 route.gateway
