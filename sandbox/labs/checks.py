@@ -22,6 +22,7 @@ from sandbox.labs.scene import Answer, NotThere, Scene, look_at
 from sandbox.model.bridged import bridged, parts
 from sandbox.model.difference import Change, diff
 from sandbox.model.state import Container, HostState, Interface, Network, Snapshot
+from sandbox.views.names import container_id, network_id, port_id
 
 __all__ = [
     "Condition",
@@ -134,7 +135,7 @@ class _Holds:
         found = [scene.find_container(place) for place in self.places]
         stopped = [it for it in found if it and not it.namespace]
         if stopped:
-            return [f"{it.host}/{it.name}" for it in stopped]
+            return [container_id(it) for it in stopped]
         return self.wrong(scene) if self.wrong else ()
 
 
@@ -155,7 +156,7 @@ def holds(
 
 
 def _network_node(network: Network) -> str:
-    return f"{network.host}/network:{network.name}"
+    return network_id(network.host, network.name)
 
 
 def _port(tcp: int | None) -> str:
@@ -268,13 +269,9 @@ def published(host: str, port: int, *, by: str, on: str = "") -> Condition:
 
     def at_fault(scene: Scene) -> Iterable[str]:
         # The published port if there is one, else the container that has none.
-        node = f"{full}/{scene.container(by).name}"
-        listed = {
-            f"{node}:{it.host_port}→{it.container_port}/{it.protocol}"
-            for it in scene.container(by).published
-            if it.host_port == port
-        }
-        return sorted(listed) or [node]
+        found = scene.container(by)
+        listed = {port_id(found, it) for it in found.published if it.host_port == port}
+        return sorted(listed) or [container_id(found)]
 
     where = f"{on} alone" if on else "every address"
     wanted = f"{by} answers at port {port} of {full}, at {where}"
@@ -454,7 +451,7 @@ class NetworkCondition:
             absent = [it for it in self.members if it not in there]
             known = [it for it in map(scene.find_container, absent) if it]
             extra = [it for it in on_it if it.name not in self.members]
-            wrong += [f"{it.host}/{it.name}" for it in (*known, *extra)]
+            wrong += map(container_id, (*known, *extra))
             if len(known) < len(absent):
                 # Somebody who is nowhere: the network has to do without.
                 wrong += map(_network_node, found)
@@ -501,7 +498,7 @@ def runs(name: str, *, host: str = "", image: str = "", mode: str = "") -> Condi
         # A container that is nowhere is missing on its host, or on any.
         there = [it for it in scene.now.containers() if it.name == name]
         at = [plan.full_name(host)] if host else [it.name for it in scene.now.hosts]
-        return [f"{it.host}/{it.name}" for it in there] or at
+        return [container_id(it) for it in there] or at
 
     wanted = " ".join(filter(None, (f"{name} runs", *parts)))
     return holds(wanted, fn, places=[name], at_fault=at_fault)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 
 from sandbox.model.difference import DNS_CHAINS
-from sandbox.model.firewall.read import option
+from sandbox.model.firewall.read import address_of, new_destination, option
 from sandbox.model.firewall.words import describe
+from sandbox.model.networks import namespace_beyond, peer_of
 from sandbox.model.state import HostState, Interface, Namespace, Rule
 
 __all__ = ["BridgedNetwork", "VethPair", "bridged", "parts"]
@@ -78,7 +79,7 @@ def bridged(host: HostState, name: str) -> BridgedNetwork | None:
     way_in = tuple(
         rule
         for rule in translating
-        if rule.target == "DNAT" and behind(_address(option(rule.text, "--to-destination")))
+        if rule.target == "DNAT" and behind(address_of(new_destination(rule.text)))
     )
     ports = {int(port) for rule in way_in if (port := option(rule.text, "--dport")).isdigit()}
     return BridgedNetwork(
@@ -96,25 +97,12 @@ def bridged(host: HostState, name: str) -> BridgedNetwork | None:
     )
 
 
-def _address(destination: str) -> str:
-    """The address of ``10.0.0.2:80``, ``10.0.0.2``, ``[fd00::2]:80`` or ``fd00::2``."""
-    if destination.startswith("["):
-        return destination[1:].partition("]")[0]
-    address, _, _ = destination.rpartition(":")
-    return address if "." in address else destination
-
-
 def _veths(host: HostState, own: Namespace, bridge: Interface) -> list[VethPair]:
-    inside = {
-        interface.ref: (namespace, interface)
-        for namespace in host.namespaces
-        for interface in namespace.interfaces
-    }
     veths = []
     for port in own.interfaces:
-        if port.master != bridge.name or port.peer not in inside:
+        end, namespace = peer_of(host, port), namespace_beyond(host, port)
+        if port.master != bridge.name or end is None or namespace is None:
             continue
-        namespace, end = inside[port.peer]
         gateway = next(
             (
                 route.gateway

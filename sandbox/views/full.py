@@ -15,7 +15,6 @@ from sandbox.model.networks import (
     parent_of,
     real_interfaces,
     shown_networks,
-    tunnels,
 )
 from sandbox.model.state import (
     Container,
@@ -24,6 +23,7 @@ from sandbox.model.state import (
     InterfaceRef,
     Namespace,
     Snapshot,
+    VirtualMachine,
 )
 from sandbox.views.names import (
     LAN,
@@ -34,20 +34,8 @@ from sandbox.views.names import (
     owner_id,
     short_namespace,
 )
-from sandbox.views.nodes import Edge, Graph, Node, assemble
-from sandbox.views.parts import (
-    container_node,
-    endpoints,
-    host_node,
-    interface_node,
-    lan_node,
-    machine_node,
-    namespace_node,
-    network_node,
-    ports,
-    sharing,
-    user_mode,
-)
+from sandbox.views.nodes import Edge, Graph, Node
+from sandbox.views.parts import compose, endpoints, interface_node, namespace_node
 
 __all__ = ["full", "full_places"]
 
@@ -57,14 +45,13 @@ JOINING = {"host", "overlay"}
 
 def full(snapshot: Snapshot) -> Graph:
     """Every interface but ``lo``, both ends of every veth pair, every bridge."""
-    hosts = sorted(snapshot.hosts, key=lambda host: host.name)
-    return assemble(
-        [
-            lan_node(snapshot),
-            *(part for host in hosts for part in _host(host)),
-            *(edge for host in hosts for edge in _edges(host)),
-            *(edge for pair in itertools.combinations(hosts, 2) for edge in _tunnels(*pair)),
-        ]
+    return compose(
+        snapshot,
+        container=_unwired,
+        namespace=_namespace,
+        edges=_edges,
+        plugs=_plugs,
+        end=lambda host, interface: _id(host, interface.ref),
     )
 
 
@@ -86,7 +73,7 @@ def _id(host: HostState, ref: InterfaceRef | None) -> str:
         return ""
     if namespace.kind in JOINING:
         if interface.kind == "bridge" and (network := network_of(host, interface)):
-            return f"{network_id(host, network.name)}:bridge"
+            return f"{network_id(host.name, network.name)}:bridge"
         if interface.peer and _joined(host, interface):
             return f"{interface_id(interface.peer)}:peer"
     return interface_id(interface.ref)
@@ -98,29 +85,21 @@ def _joined(host: HostState, interface: Interface) -> Namespace | None:
     return far if far and far.kind != "host" else None
 
 
-def _host(host: HostState) -> Iterator[Node | Edge]:
-    yield host_node(host)
-    yield from (network_node(host, network) for network in shown_networks(host))
-    for container in sorted(host.containers, key=lambda container: container.name):
-        yield container_node(host, container)
-        yield from _unwired(host, container)
-        yield from ports(container)
-    for namespace in sorted(host.namespaces, key=lambda namespace: namespace.id):
-        if namespace.kind == "host":
-            yield from _outer(host, namespace, host.name)
-        elif namespace.kind == "overlay":
-            yield from _outer(host, namespace, network_id(host, short_namespace(namespace)))
-        else:
-            yield from _inner(host, namespace)
-    yield from map(machine_node, host.machines)
-
-
 def _unwired(host: HostState, container: Container) -> Iterator[Edge]:
     """From a container to the networks that it has no interface on, as it does not run."""
     for endpoint in endpoints(container):
         if not endpoint.interface:
-            name = network_id(host, endpoint.network)
+            name = network_id(host.name, endpoint.network)
             yield Edge(container_id(container), name, "attached")
+
+
+def _namespace(host: HostState, namespace: Namespace) -> Iterator[Node | Edge]:
+    if namespace.kind == "host":
+        yield from _outer(host, namespace, host.name)
+    elif namespace.kind == "overlay":
+        yield from _outer(host, namespace, network_id(host.name, short_namespace(namespace)))
+    else:
+        yield from _inner(host, namespace)
 
 
 def _outer(host: HostState, namespace: Namespace, group: str) -> Iterator[Node]:
@@ -132,7 +111,7 @@ def _outer(host: HostState, namespace: Namespace, group: str) -> Iterator[Node]:
         name = _id(host, interface.ref)
         if interface.kind == "bridge":
             network = network_of(host, interface)
-            own = network_id(host, network.name) if network else name
+            own = network_id(host.name, network.name) if network else name
             yield interface_node(
                 interface, id=name, kind="bridge", row="bridge", host=host.name, group=own
             )
@@ -188,18 +167,19 @@ def _slot(namespace: Namespace, ref: InterfaceRef | None) -> int:
 
 def _edges(host: HostState) -> Iterator[Edge]:
     for network in shown_networks(host):
-        name = network_id(host, network.name)
+        name = network_id(host.name, network.name)
         yield Edge(name, f"{name}:bridge", "carries")
         if parent := parent_of(network):
             yield Edge(name, interface_id(InterfaceRef(host.name, parent)), "parent")
     for namespace in host.namespaces:
         for interface in real_interfaces(namespace):
             yield from _wires(host, interface)
-    for machine in host.machines:
-        yield from user_mode(machine)
-        for ref in machine.interfaces:
-            yield Edge(machine_id(machine), _id(host, ref), "inside")
-    yield from sharing(host)
+
+
+def _plugs(host: HostState, machine: VirtualMachine) -> Iterator[Edge]:
+    """From a virtual machine to its taps and macvtaps."""
+    for ref in machine.interfaces:
+        yield Edge(machine_id(machine), _id(host, ref), "inside")
 
 
 def _wires(host: HostState, interface: Interface) -> Iterator[Edge]:
@@ -214,12 +194,6 @@ def _wires(host: HostState, interface: Interface) -> Iterator[Edge]:
         yield Edge(name, LAN, "cable")
     if interface.parent and interface.kind != "vxlan":
         if found := endpoint_of(host, interface):
-            yield Edge(name, network_id(host, found[1].network), "attached")
+            yield Edge(name, network_id(host.name, found[1].network), "attached")
         else:
             yield Edge(name, _id(host, interface.parent), "parent")
-
-
-def _tunnels(one: HostState, other: HostState) -> Iterator[Edge]:
-    for here, there in tunnels(one, other):
-        ends = (_id(one, here.ref), _id(other, there.ref))
-        yield Edge(*ends, "tunnel", f"VXLAN {here.vni}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.model.firewall.words import describe
 from sandbox.model.journey import Change, Hop, Passage, endpoint, taken
+from sandbox.model.networks import network_of
 from sandbox.model.packet import Flow
 from sandbox.model.state import HostState, InterfaceRef, Rule, Snapshot
 from sandbox.model.trace import Pass
@@ -174,16 +175,14 @@ class Places:
 def _names(passage: Passage) -> Iterator[tuple[InterfaceRef, str]]:
     """For a veth who has its other end, for a bridge the network that it carries."""
     for host in passage.snapshot.hosts:
-        carried = {
-            network.interface: network.name for network in host.networks if network.interface
-        }
         for space in host.namespaces:
             for it in space.interfaces:
                 if it.kind == "veth" and it.peer and it.peer.namespace != space.id:
                     if space.kind in ("host", "overlay"):
                         yield it.ref, _short(it.peer.namespace).partition("/")[2]
                 elif it.kind == "bridge" and space.kind == "host" and it.name.startswith("br-"):
-                    yield it.ref, carried.get(it.name, "")
+                    network = network_of(host, it)
+                    yield it.ref, network.name if network else ""
 
 
 def _short(namespace: str) -> str:

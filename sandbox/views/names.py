@@ -17,7 +17,6 @@ import re
 from sandbox.model.state import (
     Container,
     Endpoint,
-    HostState,
     InterfaceRef,
     Namespace,
     Published,
@@ -45,9 +44,9 @@ LAN = "LAN"
 NAME, ADDRESS = 18, 26
 
 
-def network_id(host: HostState, network: str) -> str:
-    """Of the Docker network of that name on host."""
-    return f"{host.name}/network:{network}"
+def network_id(host: str, network: str) -> str:
+    """Of the Docker network of that name on the host of that name."""
+    return f"{host}/network:{network}"
 
 
 def container_id(container: Container) -> str:

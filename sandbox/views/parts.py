@@ -1,10 +1,11 @@
-"""The nodes and edges that both levels of detail have in a picture."""
+"""What both levels of detail have in a picture, and how it is put together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 
-from sandbox.model.networks import find_namespace, published_ports
+from sandbox.model.networks import find_namespace, published_ports, shown_networks, tunnels
 from sandbox.model.state import (
     Container,
     Endpoint,
@@ -31,27 +32,63 @@ from sandbox.views.names import (
     short_name,
     short_namespace,
 )
-from sandbox.views.nodes import Edge, Node
+from sandbox.views.nodes import Edge, Graph, Node, assemble
 
-__all__ = [
-    "container_node",
-    "endpoints",
-    "host_node",
-    "interface_node",
-    "lan_node",
-    "machine_node",
-    "namespace_node",
-    "network_node",
-    "ports",
-    "sharing",
-    "user_mode",
-]
+__all__ = ["compose", "endpoints", "interface_node", "namespace_node"]
 
 # What is written below the name of a namespace without container.
 NAMESPACES = {"lb": "load balancer", "ingress": "ingress"}
 
 
-def lan_node(snapshot: Snapshot) -> Node:
+def compose(
+    snapshot: Snapshot,
+    *,
+    container: Callable[[HostState, Container], Iterable[Node | Edge]],
+    namespace: Callable[[HostState, Namespace], Iterable[Node | Edge]],
+    edges: Callable[[HostState], Iterable[Edge]],
+    plugs: Callable[[HostState, VirtualMachine], Iterable[Edge]],
+    end: Callable[[HostState, Interface], str],
+) -> Graph:
+    """The picture of snapshot; the functions add what a level of detail has of its own.
+
+    container, namespace: what belongs to one.  edges: a host's own.  plugs: from a virtual
+    machine to what it is plugged into.  end: the id of the node that a tunnel ends at.
+    """
+
+    def nodes_of(host: HostState) -> Iterator[Node | Edge]:
+        yield _host_node(host)
+        yield from (_network_node(host, network) for network in shown_networks(host))
+        for own in sorted(host.containers, key=lambda own: own.name):
+            yield _container_node(host, own)
+            yield from container(host, own)
+            yield from _ports(own)
+        for space in sorted(host.namespaces, key=lambda space: space.id):
+            yield from namespace(host, space)
+        yield from map(_machine_node, host.machines)
+
+    def edges_of(host: HostState) -> Iterator[Edge]:
+        yield from edges(host)
+        for machine in host.machines:
+            yield from _user_mode(machine)
+            yield from plugs(host, machine)
+        yield from _sharing(host)
+
+    hosts = sorted(snapshot.hosts, key=lambda host: host.name)
+    return assemble(
+        [
+            _lan_node(snapshot),
+            *(part for host in hosts for part in nodes_of(host)),
+            *(edge for host in hosts for edge in edges_of(host)),
+            *(
+                Edge(end(one, here), end(other, there), "tunnel", f"VXLAN {here.vni}")
+                for one, other in itertools.combinations(hosts, 2)
+                for here, there in tunnels(one, other)
+            ),
+        ]
+    )
+
+
+def _lan_node(snapshot: Snapshot) -> Node:
     """Of the subnet that the hosts share."""
     return Node(
         id=LAN,
@@ -65,7 +102,7 @@ def lan_node(snapshot: Snapshot) -> Node:
     )
 
 
-def host_node(host: HostState) -> Node:
+def _host_node(host: HostState) -> Node:
     """Of a Docker host, with its address."""
     return Node(
         id=host.name,
@@ -86,9 +123,9 @@ def host_node(host: HostState) -> Node:
     )
 
 
-def network_node(host: HostState, network: Network) -> Node:
+def _network_node(host: HostState, network: Network) -> Node:
     """Of a Docker network, with its driver where the name does not say it, and two subnets."""
-    name = network_id(host, network.name)
+    name = network_id(host.name, network.name)
     driver = network.driver if network.driver != network.name else ""
     subnets = [clip(subnet.subnet, ADDRESS) for subnet in network.subnets][:2]
     return Node(
@@ -111,7 +148,7 @@ def network_node(host: HostState, network: Network) -> Node:
     )
 
 
-def container_node(host: HostState, container: Container) -> Node:
+def _container_node(host: HostState, container: Container) -> Node:
     """Of a container, with its state unless it runs."""
     name = container_id(container)
     namespace = find_namespace(host, container.namespace)
@@ -142,7 +179,7 @@ def endpoints(container: Container) -> list[Endpoint]:
     return sorted(container.endpoints, key=lambda e: (e.interface, e.network))
 
 
-def ports(container: Container) -> Iterator[Node | Edge]:
+def _ports(container: Container) -> Iterator[Node | Edge]:
     """A container's published ports, side by side."""
     for slot, published in enumerate(published_ports(container)):
         node = _port_node(container, published, slot)
@@ -167,7 +204,7 @@ def _port_node(container: Container, published: tuple[Published, ...], slot: int
     )
 
 
-def sharing(host: HostState) -> Iterator[Edge]:
+def _sharing(host: HostState) -> Iterator[Edge]:
     """From each container to the one whose namespace it is in."""
     for container in host.containers:
         namespace = find_namespace(host, container.namespace)
@@ -189,7 +226,7 @@ def namespace_node(namespace: Namespace) -> Node:
     )
 
 
-def machine_node(machine: VirtualMachine) -> Node:
+def _machine_node(machine: VirtualMachine) -> Node:
     """Of a virtual machine."""
     name = machine_id(machine)
     return Node(
@@ -204,7 +241,7 @@ def machine_node(machine: VirtualMachine) -> Node:
     )
 
 
-def user_mode(machine: VirtualMachine) -> Iterator[Edge]:
+def _user_mode(machine: VirtualMachine) -> Iterator[Edge]:
     """To its host, if QEMU itself does a virtual machine's networking."""
     if machine.user_mode:
         yield Edge(machine_id(machine), machine.host, "attached", "user-mode NAT")

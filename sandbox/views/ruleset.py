@@ -18,9 +18,9 @@ UNLIT = "border-left: 4px solid transparent; opacity: .6"
 class Ruleset:
     """The rules of a namespace.
 
-    starts: of ``sandbox.model.ruleset``.  matched: whether only what matched in the time looked
-    at is of interest: the text then has nothing else, and in HTML the rest is folded.  unread: why
-    not all rules could be read, or "".
+    starts: of ``sandbox.model.firewall.hooks``.  matched: whether only what matched in the time
+    looked at is of interest: the text then has nothing else, and in HTML the rest is folded.
+    unread: why not all rules could be read, or "".
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 from sandbox.model.networks import (
@@ -15,7 +14,6 @@ from sandbox.model.networks import (
     peer_of,
     real_interfaces,
     shown_networks,
-    tunnels,
 )
 from sandbox.model.state import (
     Container,
@@ -39,34 +37,21 @@ from sandbox.views.names import (
     owner_id,
     short_namespace,
 )
-from sandbox.views.nodes import Edge, Graph, Node, assemble
-from sandbox.views.parts import (
-    container_node,
-    endpoints,
-    host_node,
-    interface_node,
-    lan_node,
-    machine_node,
-    namespace_node,
-    network_node,
-    ports,
-    sharing,
-    user_mode,
-)
+from sandbox.views.nodes import Edge, Graph, Node
+from sandbox.views.parts import compose, endpoints, interface_node, namespace_node
 
 __all__ = ["simple", "simple_places"]
 
 
 def simple(snapshot: Snapshot) -> Graph:
     """Hosts, LAN, networks, containers with their endpoints, published ports."""
-    hosts = sorted(snapshot.hosts, key=lambda host: host.name)
-    return assemble(
-        [
-            lan_node(snapshot),
-            *(part for host in hosts for part in _host(host)),
-            *(edge for host in hosts for edge in _edges(host)),
-            *(edge for pair in itertools.combinations(hosts, 2) for edge in _tunnels(*pair)),
-        ]
+    return compose(
+        snapshot,
+        container=_endpoints,
+        namespace=_namespace,
+        edges=_edges,
+        plugs=_plugs,
+        end=_carried_id,
     )
 
 
@@ -82,23 +67,11 @@ def simple_places(snapshot: Snapshot) -> dict[InterfaceRef, str]:
     }
 
 
-def _host(host: HostState) -> Iterator[Node | Edge]:
-    yield host_node(host)
-    yield from (network_node(host, network) for network in shown_networks(host))
-    for container in sorted(host.containers, key=lambda container: container.name):
-        yield container_node(host, container)
-        yield from _endpoints(host, container)
-        yield from ports(container)
-    for namespace in sorted(host.namespaces, key=lambda namespace: namespace.id):
-        yield from _namespace(host, namespace)
-    yield from map(machine_node, host.machines)
-
-
 def _endpoints(host: HostState, container: Container) -> Iterator[Node | Edge]:
     """The addresses of a container; without one, it is on the network itself."""
     owner = container_id(container)
     for slot, endpoint in enumerate(endpoints(container)):
-        network = network_id(host, endpoint.network)
+        network = network_id(host.name, endpoint.network)
         if not (address := endpoint.address or endpoint.address6):
             yield Edge(owner, network, "attached")
             continue
@@ -136,16 +109,12 @@ def _edges(host: HostState) -> Iterator[Edge]:
     yield Edge(host.name, LAN, "cable")
     for network in shown_networks(host):
         if parent := parent_of(network):
-            name = network_id(host, network.name)
+            name = network_id(host.name, network.name)
             yield Edge(name, host.name, "parent", clip(f"on {parent}"))
     for namespace in host.namespaces:
         if namespace.kind == "named":
             for interface in real_interfaces(namespace):
                 yield Edge(namespace.id, _beyond(host, interface), "attached")
-    for machine in host.machines:
-        yield from user_mode(machine)
-        yield from _plugs(host, machine)
-    yield from sharing(host)
 
 
 def _plugs(host: HostState, machine: VirtualMachine) -> Iterator[Edge]:
@@ -163,16 +132,10 @@ def _plugs(host: HostState, machine: VirtualMachine) -> Iterator[Edge]:
             yield Edge(name, host.name, "attached", clip(interface.name))
 
 
-def _tunnels(one: HostState, other: HostState) -> Iterator[Edge]:
-    for here, there in tunnels(one, other):
-        ends = (_carried_id(one, here), _carried_id(other, there))
-        yield Edge(*ends, "tunnel", f"VXLAN {here.vni}")
-
-
 def _carried_id(host: HostState, interface: Interface) -> str:
     """The id of the network that an interface carries, or of the interface itself."""
     network = network_of(host, interface)
-    return network_id(host, network.name) if network else interface_id(interface.ref)
+    return network_id(host.name, network.name) if network else interface_id(interface.ref)
 
 
 def _beyond(host: HostState, interface: Interface) -> str:
@@ -188,7 +151,7 @@ def _beyond(host: HostState, interface: Interface) -> str:
 def _place(host: HostState, namespace: Namespace, interface: Interface) -> str:
     """The id of the node that an interface belongs to."""
     if namespace.kind in {"overlay", "lb"}:
-        return network_id(host, short_namespace(namespace))
+        return network_id(host.name, short_namespace(namespace))
     if namespace.kind == "host":
         bridge = interface if interface.kind == "bridge" else bridge_of(host, interface)
         return _carried_id(host, bridge) if bridge else host.name

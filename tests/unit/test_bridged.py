@@ -64,6 +64,37 @@ def test_a_rule_by_hand_is_a_way_in_where_it_leads_behind_the_bridge(destination
     assert "8081" not in found("shop", rule)["NAT on the way in"]
 
 
+def test_a_veth_pair_between_two_bridges_leads_into_no_namespace():
+    state = host("bridge")
+    own = state.namespace
+    ends = [
+        dataclasses.replace(it, peer=own.interface(to).ref, kind="veth", master=bridge)
+        for it, to, bridge in (
+            (own.interface("eth0"), "lo", "docker0"),
+            (own.interface("lo"), "eth0", ""),
+        )
+    ]
+    rest = [it for it in own.interfaces if it.name not in ("eth0", "lo")]
+    changed = dataclasses.replace(own, interfaces=(*rest, *ends))
+    namespaces = tuple(changed if it is own else it for it in state.namespaces)
+    joined = dataclasses.replace(state, namespaces=namespaces)
+    assert bridged(joined, "docker0") == bridged(state, "docker0")
+
+
+@pytest.mark.parametrize(
+    "destination", ["[fd00:5::2]:80", "fd00:5::2", "172.18.0.2:80-90", "172.18.0.2:80-90/80"]
+)
+def test_every_form_of_a_destination_is_a_way_in(destination):
+    rule = ("PREROUTING", "DNAT", f"-p tcp --dport 8081 -j DNAT --to-destination {destination}")
+    assert f"DNAT tcp 8081 → {destination}" in found("shop", rule)["NAT on the way in"]
+
+
+@pytest.mark.parametrize("destination", ["172.18.0.2-172.18.0.3:80", ":80", "["])
+def test_a_destination_that_is_not_one_address_is_no_way_in(destination):
+    rule = ("PREROUTING", "DNAT", f"-p tcp --dport 8081 -j DNAT --to-destination {destination}")
+    assert found("shop", rule) == found("shop")
+
+
 def test_a_rule_for_another_subnet_is_no_way_out():
     rule = ("POSTROUTING", "MASQUERADE", "-s 10.9.0.0/24 -j MASQUERADE")
     assert found("docker0", rule) == found("docker0")

@@ -419,18 +419,57 @@ def test_a_destination_that_changed_after_the_last_hop_is_where_it_arrived(rule,
 
 
 @pytest.mark.parametrize(
-    ("rule", "to"),
+    ("rule", "after", "to"),
     [
-        ("-j DNAT --to-destination fd00::3", "fd00::3"),
-        ("-j DNAT --to-destination [fd00::3]:80", "fd00::3"),
-        ("-j DNAT --to-destination :8000", DB),
-        ("-j REDIRECT --to-ports 8000", DB),
+        ("-j DNAT --to-destination 10.0.0.3", "10.0.0.3", "10.0.0.3"),
+        ("-j DNAT --to-destination 10.0.0.3:80-90", "10.0.0.3:80-90", "10.0.0.3"),
+        ("-j DNAT --to-destination 10.0.0.3:80-90/80", "10.0.0.3:80-90/80", "10.0.0.3"),
+        ("-j DNAT --to-destination 10.0.0.3:80 --random", "10.0.0.3:80", "10.0.0.3"),
+        ("-j DNAT --to-destination 10.0.0.3-10.0.0.5", "10.0.0.3-10.0.0.5", "10.0.0.3-10.0.0.5"),
+        (
+            "-j DNAT --to-destination 10.0.0.3-10.0.0.5:80-90",
+            "10.0.0.3-10.0.0.5:80-90",
+            "10.0.0.3-10.0.0.5",
+        ),
+        ("-j DNAT --to-destination fd00::3", "fd00::3", "fd00::3"),
+        ("-j DNAT --to-destination fd00::3-fd00::5", "fd00::3-fd00::5", "fd00::3-fd00::5"),
+        ("-j DNAT --to-destination [fd00::3]:80", "[fd00::3]:80", "fd00::3"),
+        (
+            "-j DNAT --to-destination [fd00::3-fd00::5]:80-90",
+            "[fd00::3-fd00::5]:80-90",
+            "fd00::3-fd00::5",
+        ),
+        ("-j DNAT --to-destination :8000", ":8000", DB),
+        ("-j DNAT --to-destination [broken", "[broken", "broken"),
+        ("-j DNAT", None, DB),
+        ("-j REDIRECT --to-ports 8000", ":8000", DB),
+        ("-j REDIRECT", None, DB),
+        ("tcp dport 80 dnat to 10.0.0.3", "10.0.0.3", "10.0.0.3"),
+        ("tcp dport 80 dnat ip to 10.0.0.3:80 persistent", "10.0.0.3:80", "10.0.0.3"),
+        ('log prefix "dnat to 1 " dnat to 10.0.0.3:80 comment "to DB"', "10.0.0.3:80", "10.0.0.3"),
+        ("dnat ip6 to [fd00::3]:80 fully-random", "[fd00::3]:80", "fd00::3"),
+        ("dnat to 10.0.0.3-10.0.0.5:80", "10.0.0.3-10.0.0.5:80", "10.0.0.3-10.0.0.5"),
+        ("dnat to :8000", ":8000", DB),
+        ("redirect to :8000 random", ":8000", DB),
+        ("redirect", None, DB),
     ],
 )
-def test_what_a_rule_says_of_the_destination_is_where_the_route_is_asked_to(rule, to):
+def test_what_a_rule_says_of_the_destination_is_where_the_probe_goes(rule, after, to):
     nat = traced("DNAT", "accept", namespace="host-a/db", text=rule)
     last = hop("host-a/db", "eth0", "in", packet(WEB, DB))
-    assert _destination(last, (*translations(last, [nat]),)) == to
+    changes = tuple(translations(last, [nat]))
+    assert [change.after for change in changes] == ([after] if after else [])
+    assert _destination(last, changes) == to
+    assert ended([last], passes=[nat]).outcome == ("unanswered" if to == DB else "lost")
+
+
+@pytest.mark.parametrize(
+    ("to", "outcome"),
+    [("10.0.0.3-10.0.0.5:80", "lost"), ("10.0.0.3", "lost"), (":80", "dropped")],
+)
+def test_a_route_that_is_missing_for_the_old_destination_says_nothing_of_the_new(to, outcome):
+    nat = traced("DNAT", "accept", text=f"-j DNAT --to-destination {to}")
+    assert ended(ARRIVED[:2], passes=[nat], no_route=True).outcome == outcome
 
 
 @pytest.mark.parametrize(

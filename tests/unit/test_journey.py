@@ -21,7 +21,7 @@ from sandbox.hosts.journey import journey
 from sandbox.model.follow import follow
 from sandbox.model.journey import Evidence, Probe, Sent, Sight
 from sandbox.model.packet import Flow, dissect
-from sandbox.model.state import Route, Rule
+from sandbox.model.state import InterfaceRef, Route, Rule
 from sandbox.model.trace import Match, Pass
 from sandbox.views.journey import Journey, acted, notes, on_the_way
 from sandbox.views.journeys import Journeys
@@ -375,6 +375,19 @@ def test_what_comes_back_says_where_it_ended(answer, outcome, why):
     )
     ending = told(seen, outcome="ECONNREFUSED").ending
     assert (ending.outcome, ending.namespace, ending.why) == (outcome, "host-a/db", why)
+
+
+def test_a_ring_of_parents_in_a_state_that_changed_as_it_was_read_does_no_harm(monkeypatch):
+    ringed = snapshots.Host("host-a", "198.18.0.11")
+    for name, parent in (("v0", "v1"), ("v1", "v0")):
+        ringed.link("host-a", name, "vlan", parent=InterfaceRef("host-a", parent))
+    hosts = (ringed.state(),)
+    monkeypatch.setitem(globals(), "SNAPSHOT", dataclasses.replace(SNAPSHOT, hosts=hosts))
+    seen = sights(("host-a", "v0", OUT, FRAME), ("host-a", "v1", OUT, FRAME))
+    assert hops(told(seen, source="host-a", outcome="silence")) == [
+        ("probe", "host-a", "v0", "out"),
+        ("probe", "host-a", "v1", "out"),
+    ]
 
 
 def test_an_arp_request_that_nobody_answers_is_the_end():

@@ -84,6 +84,13 @@ def test_real_interfaces_are_by_number(captured):
         assert {it.name for it in namespace.interfaces} - {it.name for it in found} == {"lo"}
 
 
+def test_real_interfaces_are_by_number_however_they_were_listed():
+    space = host("bridge").namespace
+    listed = dataclasses.replace(space, interfaces=space.interfaces[::-1])
+    assert real_interfaces(listed) == real_interfaces(space)
+    assert len(real_interfaces(space)) > 2
+
+
 # Wires
 
 
@@ -275,6 +282,14 @@ def test_a_vtep_sends_to_its_networks_peers(swarm):
     networks = tuple(dataclasses.replace(it, peers=peers.get(it.name, ())) for it in state.networks)
     state = dataclasses.replace(state, networks=networks)
     assert remotes(state, interface(state, "host-a/overlay:span", "vxlan0")) == ["198.18.0.13"]
+
+
+def test_a_host_is_known_by_its_nodes_address_in_the_swarm_too(swarm):
+    a, b = (dataclasses.replace(it, address=f"10.0.0.{n}") for n, it in enumerate(swarm, 1))
+    assert a.node != a.address
+    vxlan = interface(a, "host-a/overlay:span", "vxlan0")
+    assert remotes(a, vxlan) == [b.node]
+    assert len(list(tunnels(a, b))) == 2
 
 
 def test_a_tunnel_joins_what_has_one_vni(swarm):

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from sandbox.model.state import Chain, Rule
 
-__all__ = ["option", "read_nft", "read_save"]
+__all__ = ["address_of", "new_destination", "option", "read_nft", "read_save"]
 
 _COUNTERS = re.compile(r"\[(\d+):(\d+)\] ")
 _NFT_COUNTER = re.compile(r"counter packets (\d+) bytes (\d+) ?")
@@ -25,6 +25,9 @@ _NFT_VERDICT = re.compile(
     r"|masquerade|dnat|snat|redirect|notrack|tproxy)\b)"
 )
 _QUOTED = re.compile(r'"[^"]*"')
+_NFT_DESTINATION = re.compile(
+    r"\b(?:dnat|redirect)\b.*? to (.+?)(?: (?:fully-random|random|persistent|comment)\b.*)?$"
+)
 
 
 def read_save(text: str, family: str) -> tuple[tuple[Chain, ...], tuple[Rule, ...]]:
@@ -59,6 +62,26 @@ def option(rule: str, name: str) -> str:
     except ValueError:
         words = rule.split()
     return next((after for word, after in pairwise(words) if word == name), "")
+
+
+def new_destination(rule: str) -> str:
+    """Where a rule of iptables-save or nft sends on what it translates; "" if it does not say.
+
+    An address, a port, or both: ``172.17.0.2:80``, ``[fd00::2]:80``, ``fd00::2``, ``:80``; each of
+    them may be a range (iptables-extensions(8), DNAT), and nft may look it up in a map.
+    """
+    if ports := option(rule, "--to-ports"):
+        return f":{ports}"
+    found = _NFT_DESTINATION.search(_QUOTED.sub('""', rule))
+    return option(rule, "--to-destination") or (found[1] if found else "")
+
+
+def address_of(destination: str) -> str:
+    """What ``new_destination`` has before the port: an address, a range, or ""."""
+    if destination.startswith("["):
+        return destination[1:].partition("]")[0]
+    # Without brackets a port comes after an IPv4 address only.
+    return destination if destination.count(":") > 1 else destination.partition(":")[0]
 
 
 def read_nft(

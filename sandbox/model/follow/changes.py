@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import pairwise
 
-from sandbox.model.firewall.read import option
+from sandbox.model.firewall.read import new_destination
 from sandbox.model.follow.flows import destination_of, first_flow, source_of
 from sandbox.model.follow.lookups import with_lookups
 from sandbox.model.follow.observation import Observation, bridge_of
@@ -208,8 +208,9 @@ def translations(last: Hop, passes: Sequence[Pass]) -> Iterator[Change]:
         if match := found.rule("REDIRECT", "DNAT"):
             assert match.rule
             connection, flow = last.connection, last.packet.flow
-            after = option(match.rule.text, "--to-destination")
+            after = new_destination(match.rule.text)
             if connection and connection.translated:
                 after = endpoint(connection.reply.source, connection.reply.source_port)
             before = destination_of(flow) if flow else ""
-            yield Change(match.rule.target, "destination", before, after, _place(found, match))
+            if after:
+                yield Change(match.rule.target, "destination", before, after, _place(found, match))

@@ -233,7 +233,10 @@ def by_route(
 
     answers: what the kernel looked up.  destination: the probe's, translated as it may be.
     """
-    place = last.namespace
+    place, flow = last.namespace, last.packet.flow
+    if flow is None or flow.destination != destination:
+        # The kernel was asked about the packet as it was seen, before a rule translated it.
+        return None
     for question in onward(observed, last):
         if number := refusal(answers.get(question, "")):
             route = _route(observed.namespaces[place], destination)

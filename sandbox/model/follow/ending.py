@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from sandbox.model.firewall.read import address_of
 from sandbox.model.follow.answer import ending_by_answer
 from sandbox.model.follow.changes import translations
 from sandbox.model.follow.drops import (
@@ -100,12 +101,8 @@ def _silent(
 def _destination(last: Hop, changes: Sequence[Change]) -> str:
     """The address that it goes to: it may have a new one that nobody has seen it with."""
     after = changes[-1].after if changes else ""
-    if after.startswith("["):
-        address = after[1:].partition("]")[0]
-    else:
-        address = after if after.count(":") > 1 else after.partition(":")[0]
-    # A rule may leave the address as it is, or not say it.
-    return address or (last.packet.flow.destination if last.packet.flow else "")
+    # A rule may change the port alone.
+    return address_of(after) or (last.packet.flow.destination if last.packet.flow else "")
 
 
 def _arrived(observed: Observation, last: Hop, destination: str) -> bool:
